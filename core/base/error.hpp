@@ -1,0 +1,22 @@
+#pragma once
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pipe {
+
+/// Exit codes of `pipe` (docs/reference/exit-codes.md).
+enum class Exit : int { done = 0, step_failed = 1, usage = 2, invalid = 3, plugin = 4, changes = 10, interrupted = 130, terminated = 143 };
+
+/// Ends what `pipe` was doing: what failed, on what, why; `hint` is what to do next.
+class Error : public std::exception {
+ public:
+  explicit Error(Exit code, std::string message, std::string hint = {})
+      : code(code), message(std::move(message)), hint(std::move(hint)) {}
+  const char *what() const noexcept override { return message.c_str(); }
+  Exit code;
+  std::string message, hint;
+};
+
+}  // namespace pipe

@@ -1,0 +1,112 @@
+#pragma once
+// A container engine that speaks the Docker Engine API: Docker, Podman, or Podman started on demand.
+#include <pipe/error.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pipe::engine {
+
+struct Version {
+  std::string name;      // "docker" | "podman"
+  std::string version;   // "20.10.24"
+  std::string api;       // negotiated, "1.41"
+  std::string endpoint;  // unix:///run/docker.sock, tcp://host:2376, or "podman (started on demand)"
+  bool rootless = false;
+};
+
+struct Image {
+  std::string id;                      // sha256:…: of the config (graph drivers) or of the manifest (containerd)
+  std::vector<std::string> tags, digests;
+  std::string os, architecture, user;
+  std::vector<std::string> env, entrypoint, command;
+  std::vector<std::string> exposed_ports, volumes;  // "5000/tcp", "/var/lib/registry"
+  std::map<std::string, std::string> labels;
+};
+
+struct PortBinding {
+  std::string container;  // "5000/tcp"
+  std::string host_ip;    // "" is every address
+  std::string host_port;  // "" or "0": the engine chooses
+  auto operator<=>(const PortBinding &) const = default;
+};
+
+struct Mount {
+  std::string type;    // "bind" | "volume"
+  std::string source;  // host path or volume name
+  std::string target;
+  bool read_only = false;
+  auto operator<=>(const Mount &) const = default;
+};
+
+/// What a container is asked to be. Empty members are left to the image and the engine.
+struct ContainerSpec {
+  std::string name, image, user, restart, network, hostname;
+  std::vector<std::string> command, entrypoint;
+  bool has_command = false, has_entrypoint = false;
+  std::map<std::string, std::string> env, labels;
+  std::vector<PortBinding> ports;
+  std::vector<Mount> mounts;
+};
+
+struct Container {
+  std::string id, name, image, image_id;
+  std::string state;  // created, running, restarting, exited, paused, dead
+  int exit_code = 0, restart_count = 0;
+  std::string error;
+  ContainerSpec spec;                    // as the engine reports it, with what came from the image
+  std::vector<PortBinding> bound_ports;  // the real mapping of a running container
+  std::map<std::string, std::string> addresses;  // network -> IP
+};
+
+/// A connection to one engine. One thread at a time. Every member throws sdk::Error: PIPE_E_NOT_FOUND
+/// (no engine, no such thing), PIPE_E_DENIED (socket not readable), PIPE_E_INVALID, PIPE_E_TRANSIENT,
+/// PIPE_E_CANCELLED. Errors inside a 200 stream are errors.
+class Engine {
+ public:
+  /// `which`: "" (DOCKER_HOST, the current Docker context, the Docker socket, the Podman socket, podman
+  /// on demand, in that order), "docker", "podman", or an endpoint (unix://…, tcp://…).
+  static Engine connect(std::string_view which, sdk::Observer &);
+  Engine(Engine &&) noexcept;
+  Engine &operator=(Engine &&) noexcept;
+  ~Engine();
+
+  const Version &version() const;
+
+  std::optional<Image> image(const std::string &name_or_id);
+  /// POST /images/load. `next` gives the next piece of a docker-archive, empty at its end. Returns the
+  /// names (or IDs) that the engine says it loaded.
+  std::vector<std::string> load(std::optional<std::uint64_t> size, const std::function<std::string_view()> &next);
+  /// GET /images/{name}/get: a docker-archive.
+  void save(const std::string &name, const std::function<void(const char *, std::size_t)> &sink);
+  /// `name` is a full reference with a tag.
+  void tag_image(const std::string &image, const std::string &name);
+  void remove_image(const std::string &name);
+
+  std::optional<Container> container(const std::string &name_or_id);
+  std::vector<Container> containers(const std::string &label = {});  // all states; summary members only
+  /// Returns the ID. PIPE_E_NOT_FOUND: no such image.
+  std::string create(const ContainerSpec &);
+  void start(const std::string &id);
+  void stop(const std::string &id, int seconds);
+  void rename(const std::string &id, const std::string &name);
+  void remove(const std::string &id, bool force, bool volumes = false);
+  /// The last lines of stdout and stderr together.
+  std::string logs(const std::string &id, int lines);
+  bool has_volume(const std::string &name);
+  void create_volume(const std::string &name, const std::map<std::string, std::string> &labels);
+  void remove_volume(const std::string &name);
+
+ private:
+  struct State;
+  explicit Engine(std::unique_ptr<State>);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pipe::engine

@@ -1,0 +1,92 @@
+#pragma once
+// One HTTP exchange at a time over libcurl, with connections that are kept and the rule that credentials
+// stay with their origin. Redirects are followed here, not by libcurl, so that the rule holds for them.
+#include <pipe/error.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pipe::http {
+
+/// Gives the next bytes of a body, at most `size`; 0 at its end.
+using Source = std::function<std::size_t(char *data, std::size_t size)>;
+/// Takes the next bytes of a body.
+using Sink = std::function<void(const char *data, std::size_t size)>;
+
+struct Headers {
+  std::vector<std::pair<std::string, std::string>> list;  // names in lower case, as they came
+  /// The last one of that name (lower case), or empty.
+  std::string_view get(std::string_view name) const;
+  std::vector<std::string_view> all(std::string_view name) const;
+};
+
+/// scheme, host, port: what credentials belong to.
+struct Origin {
+  std::string scheme, host;
+  int port = 0;
+  /// Throws sdk::Error{PIPE_E_INVALID}: no http(s) URL, userinfo in it.
+  static Origin of(std::string_view url);
+  std::string str() const;
+  bool loopback() const;  // a loopback literal or "localhost"
+  auto operator<=>(const Origin &) const = default;
+};
+/// `location` against `base` (RFC 3986, section 5).
+std::string resolve_url(std::string_view base, std::string_view location);
+/// Percent-encodes what may not stand in a query or path component.
+std::string encode_component(std::string_view text);
+/// Without userinfo and query: fit for a message.
+std::string display_url(std::string_view url);
+
+struct Request {
+  std::string method = "GET", url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string authorization;             // sent to the URL's own origin only, never along a redirect elsewhere
+  std::string body;                      // or `source` with `body_size`
+  Source source;
+  std::optional<std::uint64_t> body_size;  // none: chunked
+  Sink sink;                             // body of a 2xx; without it the body goes to Response::body
+  std::size_t max_body = 8u << 20;       // of Response::body; more is PIPE_E_INVALID (error bodies are cut instead)
+  bool follow = true;                    // GET and HEAD only
+  std::chrono::milliseconds no_progress{60'000};  // neither a byte up nor down for so long: PIPE_E_TIMEOUT; 0: never
+};
+
+struct Response {
+  int status = 0;
+  Headers headers;
+  std::string body;
+  std::string url;  // where the answer came from, after redirects
+};
+
+struct ClientOptions {
+  std::string unix_socket;               // for engines
+  std::string ca_file, client_cert, client_key;
+  bool verify = true;
+  std::chrono::milliseconds connect_timeout{10'000};
+  bool allow_private_redirects = false;  // redirects to loopback, link-local and private addresses from elsewhere
+};
+
+/// For one thread. Connections are kept between requests. Throws sdk::Error: PIPE_E_TRANSIENT (refused,
+/// reset, no route, DNS, cut short), PIPE_E_TIMEOUT, PIPE_E_MISMATCH (certificate), PIPE_E_CANCELLED. A
+/// status is never an error here.
+class Client {
+ public:
+  Client(ClientOptions, sdk::Observer &);
+  Client(Client &&) noexcept;
+  Client &operator=(Client &&) noexcept;
+  ~Client();
+  Response send(const Request &);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pipe::http

@@ -1,0 +1,79 @@
+#pragma once
+// A registry that speaks the OCI distribution API (distribution-spec, spec.md), one object a host.
+#include <pipe/error.hpp>
+#include <pipe/http/client.hpp>
+#include <pipe/oci/manifest.hpp>
+#include <pipe/oci/reference.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pipe::oci {
+
+/// How to talk to a registry.
+struct RegistryOptions {
+  bool insecure = false;  // plain HTTP or an unverified certificate; loopback may always be plain HTTP
+  std::string ca_file;    // PEM; empty: the system's
+};
+
+
+/// Talks to one registry. Any thread may call any member: each thread has connections of its own, all
+/// share what is known of the host (scheme, tokens, Retry-After). Credentials come from Docker's and
+/// Podman's files and helpers, and go to no other origin. Transient failures (connection, 429, 5xx) are
+/// retried inside, with jitter and Retry-After; what is thrown then is final.
+///
+/// Every member throws sdk::Error: PIPE_E_NOT_FOUND, PIPE_E_DENIED, PIPE_E_TRANSIENT, PIPE_E_TIMEOUT,
+/// PIPE_E_MISMATCH, PIPE_E_INVALID (an answer that is no registry's), PIPE_E_CANCELLED.
+class Registry {
+ public:
+  Registry(std::string host, RegistryOptions, sdk::Observer &);
+  ~Registry();
+  Registry(const Registry &) = delete;
+  Registry &operator=(const Registry &) = delete;
+
+  const std::string &host() const;
+  /// scheme://host[:port], once the scheme is known (the first request finds out).
+  std::string origin();
+
+  /// The answer to GET /v2/ as it came, without credentials and without retry.
+  struct Ping {
+    int status = 0;
+    std::string challenge;    // WWW-Authenticate
+    std::string api_version;  // Docker-Distribution-Api-Version
+    std::string body_start;   // at most 200 bytes, printable
+  };
+  Ping ping();
+
+  /// HEAD; nullopt when there is no such manifest. Falls back to GET where HEAD gives no digest.
+  std::optional<Descriptor> head_manifest(const std::string &repository, const std::string &reference);
+  /// GET, checked against the digest when `reference` is one.
+  Manifest manifest(const std::string &repository, const std::string &reference);
+  /// PUT of the exact bytes under a tag or its digest; compares the digest that the registry reports.
+  void put_manifest(const std::string &repository, const std::string &reference, const Manifest &);
+  /// DELETE by digest (or by tag, where the registry can). PIPE_E_DENIED says when deletion is off.
+  void delete_manifest(const std::string &repository, const std::string &reference);
+  std::vector<std::string> tags(const std::string &repository);
+
+  /// HEAD. Throws PIPE_E_MISMATCH if the registry reports another size.
+  bool has_blob(const std::string &repository, const Descriptor &);
+  /// GET from `offset` to the end. The caller hashes; too many or too few bytes are PIPE_E_MISMATCH. A
+  /// broken connection goes on from where it was, where the server answers 206.
+  void get_blob(const std::string &repository, const Descriptor &, const http::Sink &, std::uint64_t offset = 0);
+  /// POST + PUT. `open` gives the content from its start, and again for each new try.
+  void put_blob(const std::string &repository, const Descriptor &, const std::function<http::Source()> &open);
+  /// Mounts from another repository of this host. False: the registry wants the bytes (its upload is
+  /// cancelled).
+  bool mount_blob(const std::string &repository, const Digest &, const std::string &from);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pipe::oci

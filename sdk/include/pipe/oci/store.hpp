@@ -1,0 +1,77 @@
+#pragma once
+// The image store: an OCI image layout on disk (image-spec, image-layout.md) that any OCI tool can
+// read and that many processes may write at once.
+#include <pipe/oci/manifest.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pipe::oci {
+
+/// Receives one blob. Bytes go to a partial file; `commit` verifies size and digest, fsyncs and
+/// renames. Destroyed without commit, the partial file is removed (unless `keep_partial`).
+class BlobWriter {
+ public:
+  BlobWriter(BlobWriter &&) noexcept;
+  BlobWriter &operator=(BlobWriter &&) noexcept;
+  ~BlobWriter();
+  /// Throws sdk::Error: PIPE_E_MISMATCH once more than the expected size comes, PIPE_E_IO when the
+  /// disk is full or read-only (message names the path and what to do).
+  void write(const void *data, std::size_t size);
+  void write(std::string_view data) { write(data.data(), data.size()); }
+  std::uint64_t written() const;
+  /// Throws PIPE_E_MISMATCH when size or digest differ. Returns what was stored.
+  Descriptor commit();
+
+ private:
+  friend class Store;
+  struct State;
+  explicit BlobWriter(std::unique_ptr<State>);
+  std::unique_ptr<State> state_;
+};
+
+struct StoredImage {
+  std::string name;  // org.opencontainers.image.ref.name
+  Descriptor descriptor;
+};
+
+class Store {
+ public:
+  /// Opens or creates. Throws PIPE_E_IO (not writable, read-only, not a layout).
+  explicit Store(std::filesystem::path root);
+  /// $PIPE_STORE, else $XDG_DATA_HOME/pipe/store, else ~/.local/share/pipe/store.
+  static std::filesystem::path default_path();
+  const std::filesystem::path &path() const { return root_; }
+
+  /// Present as a regular file of the right size.
+  bool has(const Descriptor &) const;
+  std::filesystem::path blob_path(const Digest &) const;
+  /// Expected digest and size known (a download).
+  BlobWriter writer(const Descriptor &expected);
+  /// Digest not known before the end (a layer being made).
+  BlobWriter writer(std::string_view media_type);
+  /// Small content at once: manifests, configs.
+  Descriptor put(std::string_view bytes, std::string_view media_type);
+  /// The whole blob, at most `max` bytes, digest checked. PIPE_E_NOT_FOUND if absent.
+  std::string read(const Descriptor &, std::uint64_t max = kMaxManifestSize) const;
+  Manifest manifest(const Descriptor &) const;
+  /// An open O_RDONLY|O_CLOEXEC descriptor of a regular file; the caller closes it.
+  int open_blob(const Descriptor &) const;
+
+  /// The image of that name (exact ref.name), with the annotations that `tag` gave it.
+  std::optional<Descriptor> resolve(std::string_view name) const;
+  /// Points a name at an image; replaces what was there; atomic, under the store's lock.
+  void tag(std::string_view name, const Descriptor &);
+  /// True if there was such a name.
+  bool untag(std::string_view name);
+  std::vector<StoredImage> list() const;
+
+ private:
+  std::filesystem::path root_;
+};
+
+}  // namespace pipe::oci
