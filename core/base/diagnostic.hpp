@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace pipe {
+namespace pipes {
 
 /// 1-based; `length` is what the caret underlines.
 struct Place {
@@ -34,4 +34,4 @@ std::string closest(std::string_view word, const std::vector<std::string> &choic
 /// "did you mean `x`?" or empty.
 std::string did_you_mean(std::string_view word, const std::vector<std::string> &choices);
 
-}  // namespace pipe
+}  // namespace pipes

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-namespace pipe {
+namespace pipes {
 
 /// Exit codes of `pipe` (docs/reference/exit-codes.md).
 enum class Exit : int { done = 0, step_failed = 1, usage = 2, invalid = 3, plugin = 4, changes = 10, interrupted = 130, terminated = 143 };
@@ -19,4 +19,4 @@ class Error : public std::exception {
   std::string message, hint;
 };
 
-}  // namespace pipe
+}  // namespace pipes

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-namespace pipe {
+namespace pipes {
 
 class Value {
  public:
@@ -51,9 +51,9 @@ class Value {
 std::string_view kind_name(Value::Kind);
 /// Compact JSON, keys in order. UTF-8 that is not valid is replaced.
 std::string to_json(const Value &);
-/// Throws pipe::Error. Depth and size are capped.
+/// Throws pipes::Error. Depth and size are capped.
 Value parse_json(std::string_view text);
 /// As it reads inside a string: strings plain, everything else as JSON.
 std::string to_text(const Value &);
 
-}  // namespace pipe
+}  // namespace pipes

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace pipe {
+namespace pipes {
 
 struct Retry {
   int attempts = 1;
@@ -96,4 +96,4 @@ PlanOutcome make_plan(const std::string &file, const Inputs &, PluginRegistry &,
 Plan single_step_plan(const std::string &step, const PluginRegistry::Found &, Value::Map params,
                       std::vector<std::string> secret_values);
 
-}  // namespace pipe
+}  // namespace pipes

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace pipe {
+namespace pipes {
 
 struct PluginFile {
   std::filesystem::path path;
@@ -43,8 +43,8 @@ class PluginRegistry {
   bool scanned_ = false;
 };
 
-/// The contents of section `pipemeta`; throws pipe::Error{Exit::plugin}: not ELF, another machine,
+/// The contents of section `pipemeta`; throws pipes::Error{Exit::plugin}: not ELF, another machine,
 /// truncated, no such section, not a regular file, writable by others. Uses libelf; runs nothing.
 std::string read_metadata_section(const std::filesystem::path &);
 
-}  // namespace pipe
+}  // namespace pipes

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace pipe {
+namespace pipes {
 
 /// Types of parameters and outputs. duration values are milliseconds, sizes bytes once checked.
 enum class Type { string, integer, number, boolean, duration, size, path, list, map };
@@ -45,7 +45,7 @@ struct StepSchema {
 };
 
 /// Reads the JSON of the metadata section (one object, or an array of objects: one file may hold
-/// several steps). Throws pipe::Error{Exit::plugin}; unknown keys are ignored, unknown types refused.
+/// several steps). Throws pipes::Error{Exit::plugin}; unknown keys are ignored, unknown types refused.
 std::vector<StepSchema> parse_metadata(std::string_view json);
 
 std::string_view type_name(Type);
@@ -55,4 +55,4 @@ std::string coerce(const Param &, Value &value);
 /// Same for text from a command line (`--name text`), where numbers and booleans are text.
 std::string coerce_text(const Param &, const std::vector<std::string> &text, Value &value);
 
-}  // namespace pipe
+}  // namespace pipes

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-namespace pipe::sdk {
+namespace pipes::sdk {
 
 /// Ends an operation. `status` decides what the runner does next; `message` says what failed, on
 /// what and why (lower case, no secret in it); `hint` says what to do.
@@ -54,4 +54,4 @@ class Observer {
   }
 };
 
-}  // namespace pipe::sdk
+}  // namespace pipes::sdk

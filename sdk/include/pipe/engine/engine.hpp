@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace pipe::engine {
+namespace pipes::engine {
 
 struct Version {
   std::string name;      // "docker" | "podman"
@@ -109,4 +109,4 @@ class Engine {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace pipe::engine
+}  // namespace pipes::engine

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace pipe::http {
+namespace pipes::http {
 
 /// Gives the next bytes of a body, at most `size`; 0 at its end.
 using Source = std::function<std::size_t(char *data, std::size_t size)>;
@@ -89,4 +89,4 @@ class Client {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace pipe::http
+}  // namespace pipes::http

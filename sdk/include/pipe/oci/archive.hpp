@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace pipe::oci {
+namespace pipes::oci {
 
 /// Reads an image out of a file or a layout folder into the store; returns its root descriptor.
 /// `ref` empty: the only image in it (PIPE_E_INVALID lists the names when there are several).
@@ -31,4 +31,4 @@ void write_docker_archive(const Store &, const Descriptor &image, const std::vec
 /// Its exact length in bytes, known beforehand.
 std::uint64_t docker_archive_size(const Store &, const Descriptor &image, const std::vector<std::string> &names);
 
-}  // namespace pipe::oci
+}  // namespace pipes::oci

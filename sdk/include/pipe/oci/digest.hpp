@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace pipe::oci {
+namespace pipes::oci {
 
 /// `algorithm:hex`, validated: sha256 or sha512, exact length, lower case. Safe in a path or a URL.
 class Digest {
@@ -47,4 +47,4 @@ class Hasher {
 
 Digest digest_of(std::string_view bytes, std::string_view algorithm = "sha256");
 
-}  // namespace pipe::oci
+}  // namespace pipes::oci

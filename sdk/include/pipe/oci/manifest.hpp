@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace pipe::oci {
+namespace pipes::oci {
 
 inline constexpr std::string_view kOciIndex = "application/vnd.oci.image.index.v1+json";
 inline constexpr std::string_view kOciManifest = "application/vnd.oci.image.manifest.v1+json";
@@ -69,4 +69,4 @@ Manifest parse_manifest(std::string bytes, std::string_view content_type,
 /// The entry of `index` for `platform`; throws PIPE_E_NOT_FOUND with the list of what there is.
 Descriptor select_platform(const Manifest &index, const Platform &platform);
 
-}  // namespace pipe::oci
+}  // namespace pipes::oci

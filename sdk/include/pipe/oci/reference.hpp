@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace pipe::oci {
+namespace pipes::oci {
 
 /// A name in a registry, normalised as Docker does: `registry:3` is docker.io/library/registry:3.
 /// The first component is a host only if it has a `.` or `:` or is `localhost`.
@@ -42,4 +42,4 @@ struct ImageName {
   std::string str() const;
 };
 
-}  // namespace pipe::oci
+}  // namespace pipes::oci

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-namespace pipe::oci {
+namespace pipes::oci {
 
 /// How to talk to a registry.
 struct RegistryOptions {
@@ -76,4 +76,4 @@ class Registry {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace pipe::oci
+}  // namespace pipes::oci

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace pipe::oci {
+namespace pipes::oci {
 
 /// Receives one blob. Bytes go to a partial file; `commit` verifies size and digest, fsyncs and
 /// renames. Destroyed without commit, the partial file is removed (unless `keep_partial`).
@@ -74,4 +74,4 @@ class Store {
   std::filesystem::path root_;
 };
 
-}  // namespace pipe::oci
+}  // namespace pipes::oci

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace pipe::oci {
+namespace pipes::oci {
 
 /// Which part of a multi-platform image.
 struct PlatformChoice {
@@ -57,4 +57,4 @@ TransferResult send(Store &, const Descriptor &image, const ImageName &to, const
 /// opposed to one that answered no (401, 403, 404).
 bool is_unreachable(const sdk::Error &error);
 
-}  // namespace pipe::oci
+}  // namespace pipes::oci
