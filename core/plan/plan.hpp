@@ -30,13 +30,13 @@ struct Node {
   std::string key;     // for_each key, may be empty
   std::filesystem::path plugin;
   const StepSchema *schema = nullptr;  // owned by the PluginRegistry
-  std::vector<std::uint32_t> needs;    // indices of nodes, all smaller work first; no barrier nodes visible
+  std::vector<std::uint32_t> needs;    // indices of nodes that must have ended first; may be barriers
   Retry retry;
   std::optional<std::chrono::milliseconds> timeout;  // of one attempt
   std::string pool;
   bool rollback = false;
   bool finally = false;
-  bool barrier = false;   // no process: stands between an all-to-all of edges
+  bool barrier = false;   // no process, not shown, ends at once; fails if one of its needs failed
   std::uint32_t source = 0;  // index of the step in the file, for the plan's own use
 };
 
