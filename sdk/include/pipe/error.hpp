@@ -14,17 +14,13 @@ namespace pipes::sdk {
 /// what and why (lower case, no secret in it); `hint` says what to do.
 class Error : public std::exception {
  public:
-  explicit Error(pipe_status status, std::string message, std::string hint = {},
-                 std::int64_t retry_after_ms = 0)
-      : status(status),
-        message(std::move(message)),
-        hint(std::move(hint)),
-        retry_after_ms(retry_after_ms) {}
+  explicit Error(pipe_status why, std::string text, std::string remedy = {}, std::int64_t wait_ms = 0)
+      : status(why), message(std::move(text)), hint(std::move(remedy)), retry_after_ms(wait_ms) {}
   const char *what() const noexcept override { return message.c_str(); }
 
   pipe_status status;
   std::string message, hint;
-  std::int64_t retry_after_ms;
+  std::int64_t retry_after_ms;  // 0, or how long the other side asked us to wait
 };
 
 enum class Level : std::int32_t { trace = 0, debug = 1, info = 2, warning = 3, error = 4 };

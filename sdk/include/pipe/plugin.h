@@ -20,6 +20,10 @@
 #define PIPE_ABI_MAJOR 1 /* layout breaks: a new symbol name */
 #define PIPE_ABI_MINOR 0 /* members appended at the end of a table */
 #define PIPE_METADATA_SECTION "pipemeta"
+#define PIPE_TEXT_(x) #x
+#define PIPE_TEXT(x) PIPE_TEXT_(x)
+/* The value of "abi" in the metadata: "[1,0]". */
+#define PIPE_ABI_JSON "[" PIPE_TEXT(PIPE_ABI_MAJOR) "," PIPE_TEXT(PIPE_ABI_MINOR) "]"
 
 #define PIPE_EXPORT __attribute__((visibility("default")))
 
@@ -149,6 +153,13 @@ typedef struct pipe_plugin_v1 {
 
 /* The one symbol the host looks up. Major versions get a new name. */
 PIPE_EXPORT extern const pipe_plugin_v1 pipe_plugin_entry_v1;
+
+/* PIPE_METADATA("{\"pipe\":1,\"abi\":" PIPE_ABI_JSON ",\"step\":\"hello\",…}"): what the file says of
+   itself, one JSON object, or an array of one a step. It is read without running the plugin. C++ has
+   it made by PIPE_PLUGIN of plugin.hpp. */
+#define PIPE_METADATA(json)                              \
+  PIPE_EXPORT extern const char pipe_plugin_metadata[];  \
+  __attribute__((section(PIPE_METADATA_SECTION), used)) const char pipe_plugin_metadata[] = json
 
 #ifdef __cplusplus
 }
