@@ -45,37 +45,65 @@ std::string encode_component(std::string_view text);
 /// Without userinfo and query: fit for a message.
 std::string display_url(std::string_view url);
 
+/// Where an address lies. What comes out of an answer (a redirect, a token realm, an upload location) may
+/// send us to the internet, else only into the network where the answer came from: never from the
+/// internet to this machine or into the local network. Checked after DNS.
+enum class Zone { internet, private_network, loopback, link_local };
+
+/// The other side's TLS is not what it has to be. `sdk::Error` for those who need not tell.
+class TlsError : public sdk::Error {
+ public:
+  enum class Reason { certificate, handshake, speaks_plain_http };
+  TlsError(Reason why, std::string text, std::string remedy = {})
+      : Error(why == Reason::certificate ? PIPE_E_MISMATCH : PIPE_E_TRANSIENT, std::move(text),
+              std::move(remedy)),
+        reason(why) {}
+  Reason reason;
+};
+
 struct Request {
-  std::string method = "GET", url;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string authorization;             // sent to the URL's own origin only, never along a redirect elsewhere
-  std::string body;                      // or `source` with `body_size`
-  Source source;
-  std::optional<std::uint64_t> body_size;  // none: chunked
-  Sink sink;                             // body of a 2xx; without it the body goes to Response::body
-  std::size_t max_body = 8u << 20;       // of Response::body; more is PIPE_E_INVALID (error bodies are cut instead)
-  bool follow = true;                    // GET and HEAD only
-  std::chrono::milliseconds no_progress{60'000};  // neither a byte up nor down for so long: PIPE_E_TIMEOUT; 0: never
+  std::string method = "GET", url{};
+  std::vector<std::pair<std::string, std::string>> headers{};
+  /// Goes to the URL's own origin only, never along a redirect elsewhere.
+  std::string authorization{};
+  /// What is sent: `body`, or what `source` gives, `body_size` bytes of it (none: chunked).
+  std::string body{};
+  Source source{};
+  std::optional<std::uint64_t> body_size{};
+  /// Takes the body of a 2xx; without it that goes to Response::body.
+  Sink sink{};
+  /// Of Response::body; more is PIPE_E_INVALID (the bodies of errors are cut instead).
+  std::size_t max_body = 8u << 20;
+  bool follow = true;  // redirects, of GET and HEAD
+  /// Set where an answer named this URL: where that answer came from.
+  std::optional<Zone> sent_by{};
+  /// Neither a byte up nor down for so long is PIPE_E_TIMEOUT; 0: never.
+  std::chrono::milliseconds no_progress{60'000};
 };
 
 struct Response {
   int status = 0;
   Headers headers;
   std::string body;
-  std::string url;  // where the answer came from, after redirects
+  std::string url;             // where the answer came from, after redirects
+  Zone zone = Zone::internet;  // of the server that was asked first, before redirects
 };
 
 struct ClientOptions {
-  std::string unix_socket;               // for engines
-  std::string ca_file, client_cert, client_key;
+  std::string unix_socket{};  // for engines
+  std::string ca_file{}, client_cert{}, client_key{};
   bool verify = true;
   std::chrono::milliseconds connect_timeout{10'000};
-  bool allow_private_redirects = false;  // redirects to loopback, link-local and private addresses from elsewhere
+  bool allow_private_redirects = false;  // switches the rule of Zone off
 };
 
 /// For one thread. Connections are kept between requests. Throws sdk::Error: PIPE_E_TRANSIENT (refused,
-/// reset, no route, DNS, cut short), PIPE_E_TIMEOUT, PIPE_E_MISMATCH (certificate), PIPE_E_CANCELLED. A
-/// status is never an error here.
+/// reset, no route, DNS, cut short, TLS handshake), PIPE_E_TIMEOUT, PIPE_E_MISMATCH (certificate),
+/// PIPE_E_DENIED (a redirect that must not be followed; a unix socket that may not be opened),
+/// PIPE_E_NOT_FOUND (no such unix socket), PIPE_E_INVALID (no HTTP), PIPE_E_CANCELLED. TLS failures are
+/// TlsError. What `source` or `sink` throws comes through. A status is never an error here.
+///
+/// Proxies are those of http_proxy, https_proxy, all_proxy and no_proxy, never for loopback hosts.
 class Client {
  public:
   Client(ClientOptions, sdk::Observer &);

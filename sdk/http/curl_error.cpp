@@ -1,0 +1,96 @@
+#include "curl_error.hpp"
+
+#include <curl/curl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace pipes::http {
+namespace {
+
+std::string place(const std::string &url, const ClientOptions &options) {
+  if (!options.unix_socket.empty()) return options.unix_socket;
+  const Origin origin = Origin::of(url);
+  return origin.host + ":" + std::to_string(origin.port);
+}
+
+[[noreturn]] void throw_unconnected(const Failure &failure, const std::string &where,
+                                    const ClientOptions &options) {
+  const std::string why = failure.os_error != 0 ? std::strerror(failure.os_error) : failure.text;
+  if (!options.unix_socket.empty()) {
+    if (failure.os_error == EACCES || failure.os_error == EPERM)
+      throw sdk::Error(PIPE_E_DENIED, "may not open the socket " + where + ": " + why,
+                       "run as a user (or in the group) that may use it");
+    if (failure.os_error == ENOENT)
+      throw sdk::Error(PIPE_E_NOT_FOUND, "there is no socket " + where, "is the service running?");
+  }
+  throw sdk::Error(PIPE_E_TRANSIENT, "can't connect to " + where + ": " + why,
+                   failure.os_error == ECONNREFUSED
+                       ? "nothing listens there: check host and port, and that the service is up"
+                       : "check the address and the network");
+}
+
+[[noreturn]] void throw_tls(const Failure &failure, const std::string &where) {
+  using Reason = TlsError::Reason;
+  if (failure.code == CURLE_PEER_FAILED_VERIFICATION)
+    throw TlsError(Reason::certificate, "the certificate of " + where + " can't be trusted: " + failure.text,
+                   "if it is signed by a CA of your own, name that CA with ca_file");
+  // OpenSSL read "HTTP/1.x" where a TLS record should be.
+  if (failure.text.find("wrong version number") != std::string::npos ||
+      failure.text.find("packet length too long") != std::string::npos)
+    throw TlsError(Reason::speaks_plain_http, where + " was asked by https but does not speak TLS",
+                   "it may be a plain http server");
+  throw TlsError(Reason::handshake, "no TLS connection with " + where + ": " + failure.text,
+                 "check that it is an https server, and what it asks for (versions, a client certificate)");
+}
+
+}  // namespace
+
+void throw_failure(const Failure &failure, const std::string &url, const ClientOptions &options) {
+  const std::string where = place(url, options);
+  switch (failure.code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+      throw sdk::Error(PIPE_E_TRANSIENT, "can't find the host " + Origin::of(url).host + " (DNS)",
+                       "check the name, and that this machine can resolve names");
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      throw sdk::Error(PIPE_E_TRANSIENT, "can't find the proxy's host (DNS)",
+                       "check http_proxy and https_proxy");
+    case CURLE_COULDNT_CONNECT:
+      throw_unconnected(failure, where, options);
+    case CURLE_OPERATION_TIMEDOUT:
+      throw sdk::Error(
+          PIPE_E_TIMEOUT,
+          failure.connected ? where + " did not answer in time" : "no connection to " + where + " in time",
+          "check the address, the network and any firewall between");
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_ISSUER_ERROR:
+      throw_tls(failure, where);
+    case CURLE_SSL_CACERT_BADFILE:
+      throw sdk::Error(PIPE_E_INVALID, "can't use the CA file " + options.ca_file + ": " + failure.text,
+                       "it must be a readable PEM file");
+    case CURLE_SSL_CERTPROBLEM:
+      throw sdk::Error(PIPE_E_INVALID,
+                       "can't use the client certificate " + options.client_cert + ": " + failure.text,
+                       "certificate and key must be readable PEM files that belong together");
+    case CURLE_GOT_NOTHING:
+      throw sdk::Error(PIPE_E_TRANSIENT, where + " closed the connection without an answer");
+    case CURLE_PARTIAL_FILE:
+      throw sdk::Error(PIPE_E_TRANSIENT, "the answer of " + where + " was cut short");
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_FAIL_REWIND:
+      throw sdk::Error(PIPE_E_TRANSIENT, "the connection to " + where + " broke: " + failure.text);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+      throw sdk::Error(PIPE_E_INVALID, where + " answers, but does not speak HTTP", "check the port");
+    case CURLE_OUT_OF_MEMORY:
+      throw std::bad_alloc();
+    default:
+      throw sdk::Error(PIPE_E_TRANSIENT, "the request to " + where + " failed: " + failure.text);
+  }
+}
+
+}  // namespace pipes::http
