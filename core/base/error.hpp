@@ -12,8 +12,8 @@ enum class Exit : int { done = 0, step_failed = 1, usage = 2, invalid = 3, plugi
 /// Ends what `pipe` was doing: what failed, on what, why; `hint` is what to do next.
 class Error : public std::exception {
  public:
-  explicit Error(Exit code, std::string message, std::string hint = {})
-      : code(code), message(std::move(message)), hint(std::move(hint)) {}
+  explicit Error(Exit exit, std::string what_failed, std::string what_next = {})
+      : code(exit), message(std::move(what_failed)), hint(std::move(what_next)) {}
   const char *what() const noexcept override { return message.c_str(); }
   Exit code;
   std::string message, hint;

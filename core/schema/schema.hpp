@@ -1,8 +1,10 @@
 #pragma once
 // What a plugin says of itself, read from its metadata section.
+#include "core/base/pattern.hpp"
 #include "core/base/value.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,19 +19,21 @@ struct Param {
   std::string name, help;
   Type type = Type::string;
   bool required = false, secret = false;
-  std::optional<Value> fallback;      // the default
-  std::string format;                 // "image", "uri", "platform", "port" …: for people and completion
+  std::optional<Value> fallback;  // the default
+  std::string format;             // "image", "uri", "platform", "port" …: for people and completion
   std::optional<std::int64_t> minimum, maximum;
-  std::string pattern;
-  std::vector<std::string> choices;   // an enum
-  Type item = Type::string;           // of a list or map
+  std::string pattern;                     // of the whole text
+  std::shared_ptr<const Pattern> matcher;  // compiled from `pattern`; copies of a Param share it
+  std::vector<std::string> choices;        // an enum
+  Type item = Type::string;                // of a list or map
   std::vector<std::string> examples, aliases;
-  std::string deprecated;             // what to use instead
+  std::string deprecated;  // what to use instead
 };
 
 struct Output {
   std::string name, help;
   Type type = Type::string;
+  Type item = Type::string;  // of a list or map
 };
 
 /// One step that a plugin file offers.
@@ -37,7 +41,6 @@ struct StepSchema {
   std::string step, version, help;
   int abi_major = 0, abi_minor = 0;
   bool has_plan = false, has_undo = false;
-  bool accepts_scalar_lists = true;   // a single string where a list is asked for is a list of one
   std::vector<Param> params;
   std::vector<Output> outputs;
   const Param *param(std::string_view name) const;
@@ -49,10 +52,21 @@ struct StepSchema {
 std::vector<StepSchema> parse_metadata(std::string_view json);
 
 std::string_view type_name(Type);
-/// Makes `value` what the parameter asks for ("2m" -> 120000, 5 -> [5] …); returns what is wrong, or
-/// empty. The message has no place and does not repeat a secret.
+std::optional<Type> parse_type(std::string_view name);
+/// For people: "size", "list of strings"; with its article: "a size", "an integer".
+std::string describe_type(Type, Type item);
+std::string with_article(const std::string &noun);
+/// "1 to 65535", "one of: newer, missing": what it allows beyond its type, or empty.
+std::string describe_range(const Param &);
+/// Of a list or map: what each of its items must be. The items of containers in containers are text.
+Param item_param(const Param &);
+
+/// Makes `value` what the parameter asks for: "2m" is 120000, 5 for text "5", for a list [5]. Returns
+/// what is wrong, or empty: "takes an integer, not the text "three"", to be read behind the parameter's
+/// name. A secret's value is not repeated.
 std::string coerce(const Param &, Value &value);
-/// Same for text from a command line (`--name text`), where numbers and booleans are text.
+/// Same for text of a command line (`--name text`) or environment, where numbers and booleans are text.
+/// A list may be given one item a text or as a JSON array; a map as key=value texts or a JSON object.
 std::string coerce_text(const Param &, const std::vector<std::string> &text, Value &value);
 
 }  // namespace pipes
