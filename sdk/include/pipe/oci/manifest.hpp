@@ -36,10 +36,10 @@ struct Descriptor {
   std::string media_type;
   Digest digest = digest_of("");
   std::uint64_t size = 0;
-  std::optional<Platform> platform;
-  std::map<std::string, std::string> annotations;
-  std::vector<std::string> urls;
-  std::string artifact_type;
+  std::optional<Platform> platform{};
+  std::map<std::string, std::string> annotations{};
+  std::vector<std::string> urls{};
+  std::string artifact_type{};
 };
 
 /// A manifest or an index with its exact bytes.

@@ -13,7 +13,8 @@
 namespace pipes::oci {
 
 /// Receives one blob. Bytes go to a partial file; `commit` verifies size and digest, fsyncs and
-/// renames. Destroyed without commit, the partial file is removed (unless `keep_partial`).
+/// renames. Destroyed without commit, the partial file is removed (or kept, see Store::resume).
+/// One thread at a time; several writers of one blob do not disturb each other.
 class BlobWriter {
  public:
   BlobWriter(BlobWriter &&) noexcept;
@@ -23,6 +24,7 @@ class BlobWriter {
   /// disk is full or read-only (message names the path and what to do).
   void write(const void *data, std::size_t size);
   void write(std::string_view data) { write(data.data(), data.size()); }
+  /// How much is there: where a resumed writer wants the content to go on from.
   std::uint64_t written() const;
   /// Throws PIPE_E_MISMATCH when size or digest differ. Returns what was stored.
   Descriptor commit();
@@ -39,6 +41,9 @@ struct StoredImage {
   Descriptor descriptor;
 };
 
+/// Any thread and any process may use a store, and the same folder through several of these, at once.
+/// One fsync a blob and one a change of a name: what a name leads to survives a power cut. What killed
+/// writers left behind is removed by the next one that opens the store.
 class Store {
  public:
   /// Opens or creates. Throws PIPE_E_IO (not writable, read-only, not a layout).
@@ -52,6 +57,10 @@ class Store {
   std::filesystem::path blob_path(const Digest &) const;
   /// Expected digest and size known (a download).
   BlobWriter writer(const Descriptor &expected);
+  /// The same, going on with what an earlier writer left behind: give the content from `written()` on
+  /// (0 where nothing was). Without commit the partial file is kept for the next one, for a week,
+  /// unless its content proved wrong or the disk full.
+  BlobWriter resume(const Descriptor &expected);
   /// Digest not known before the end (a layer being made).
   BlobWriter writer(std::string_view media_type);
   /// Small content at once: manifests, configs.
@@ -65,12 +74,16 @@ class Store {
   /// The image of that name (exact ref.name), with the annotations that `tag` gave it.
   std::optional<Descriptor> resolve(std::string_view name) const;
   /// Points a name at an image; replaces what was there; atomic, under the store's lock.
+  /// PIPE_E_NOT_FOUND if the manifest is not in the store.
   void tag(std::string_view name, const Descriptor &);
   /// True if there was such a name.
   bool untag(std::string_view name);
   std::vector<StoredImage> list() const;
 
  private:
+  BlobWriter open_writer(const std::string &partial, std::optional<Descriptor> expected,
+                         std::string_view media_type);
+
   std::filesystem::path root_;
 };
 

@@ -1,0 +1,58 @@
+#pragma once
+// Files that survive a crash and full disks that are called so. For .cpp files of this folder only.
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace pipes::oci {
+
+/// Owns a file descriptor.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd &&other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd &operator=(UniqueFd &&other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~UniqueFd();
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+/// Throws sdk::Error{PIPE_E_IO} "can't <what> <path>: <why>", with a hint that fits `error` (an errno).
+/// PIPE_E_DENIED never: that is for registries.
+[[noreturn]] void throw_io(std::string_view what, const std::filesystem::path &path, int error);
+
+void write_all(int fd, const void *data, std::size_t size, const std::filesystem::path &path);
+/// The data only, not the times: one disk write less.
+void sync_data(int fd, const std::filesystem::path &path);
+/// Makes renames and new names in a folder durable.
+void sync_folder(const std::filesystem::path &folder);
+
+/// Opens a regular file for reading, following no symbolic link in the last place and never waiting for
+/// a pipe. An invalid UniqueFd if it does not exist; throws PIPE_E_IO if it is something else.
+UniqueFd open_regular(const std::filesystem::path &path);
+/// The whole file, at most `max` bytes.
+std::string read_file(int fd, const std::filesystem::path &path, std::size_t max);
+/// Replaces a file, so that a reader or a crash sees the old or the new content, never a mix. The caller
+/// holds a lock: the new content is written to `<path>.tmp` first.
+void replace_file(const std::filesystem::path &path, std::string_view content);
+
+/// Holds flock(2) on a file, which is made if need be, until it goes away or the process ends.
+class FileLock {
+ public:
+  explicit FileLock(const std::filesystem::path &path);
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace pipes::oci

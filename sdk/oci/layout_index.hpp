@@ -1,0 +1,23 @@
+#pragma once
+// index.json of an OCI image layout (image-spec, image-layout.md). For .cpp files of this folder only.
+#include <pipe/oci/store.hpp>
+
+#include "json.hpp"
+
+namespace pipes::oci {
+
+inline constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
+inline constexpr std::string_view kLayoutFile = "{\"imageLayoutVersion\":\"1.0.0\"}";
+inline constexpr std::string_view kEmptyIndex =
+    "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}";
+
+/// Checks the bytes of index.json; `where` names it in errors (PIPE_E_INVALID). Members that are not
+/// known stay in it.
+Json parse_index(std::string_view bytes, std::string_view where);
+/// An entry with its name apart: the annotation is not among those of the descriptor.
+StoredImage read_entry(const Json &entry, std::string_view where);
+Json write_entry(const StoredImage &image);
+/// The name of an entry; empty if it has none.
+std::string entry_name(const Json &entry);
+
+}  // namespace pipes::oci

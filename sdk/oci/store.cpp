@@ -1,0 +1,278 @@
+#include <pipe/error.hpp>
+#include <pipe/oci/store.hpp>
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <ctime>
+
+#include <fmt/core.h>
+
+#include "blob_writer.hpp"
+#include "file.hpp"
+#include "layout_index.hpp"
+
+namespace pipes::oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char *kPartials = ".partial";
+constexpr const char *kLock = ".lock";
+constexpr std::string_view kUnnamed = "new-";
+constexpr std::size_t kMaxIndex = 64u << 20;
+constexpr std::time_t kKeepPartials = std::time_t{7} * 24 * 3600;
+
+void make_folder(const fs::path &path, mode_t mode = 0777) {
+  if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) throw_io("create", path, errno);
+}
+
+/// What a store that is just being made may hold already.
+bool is_ours(const std::string &name) {
+  constexpr std::array kNames{".partial", ".lock", "blobs", "index.json", "index.json.tmp", "oci-layout.tmp"};
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
+void refuse_foreign_folder(const fs::path &root) {
+  std::error_code error;
+  for (const fs::directory_entry &entry : fs::directory_iterator(root, error))
+    if (!is_ours(entry.path().filename().string()))
+      throw sdk::Error(
+          PIPE_E_IO, fmt::format("{} is no image store: it has other files and no oci-layout", root.string()),
+          "name an empty or a new folder (PIPE_STORE)");
+  if (error) throw_io("read", root, error.value());
+}
+
+/// False: there is none.
+bool check_layout_file(const fs::path &root) {
+  const fs::path path = root / "oci-layout";
+  const UniqueFd fd = open_regular(path);
+  if (!fd) return false;
+  const ParsedJson layout = parse_json(read_file(fd.get(), path, 4096));
+  const std::optional<std::string> version =
+      layout.value.is_object() ? text_member(layout.value, "imageLayoutVersion") : "";
+  if (!version || !version->starts_with("1."))
+    throw sdk::Error(PIPE_E_IO, fmt::format("{} is not of an image layout of version 1", path.string()),
+                     "name another folder (PIPE_STORE)");
+  return true;
+}
+
+void create_layout(const fs::path &root) {
+  std::error_code error;
+  if (!root.parent_path().empty()) fs::create_directories(root.parent_path(), error);
+  make_folder(root, 0700);  // images may be private
+  refuse_foreign_folder(root);
+  const FileLock lock(root / kLock);
+  if (check_layout_file(root)) return;  // another process was faster
+  make_folder(root / "blobs");
+  make_folder(root / "blobs" / "sha256");
+  make_folder(root / kPartials);
+  replace_file(root / "index.json", kEmptyIndex);
+  replace_file(root / "oci-layout", kLayoutFile);  // last: it says that the rest is there
+}
+
+/// Removes the partial files of writers that died; what may be resumed is given a week.
+void clean_partials(const fs::path &folder) {
+  std::error_code error;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, error)) {
+    struct stat status {};
+    const fs::path &path = entry.path();
+    if (lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    if (!path.filename().string().starts_with(kUnnamed) &&
+        std::time(nullptr) - status.st_mtime < kKeepPartials)
+      continue;
+    const std::optional<UniqueFd> mine = lock_partial(path, 0);
+    if (mine) unlink(path.c_str());
+  }
+}
+
+std::string random_name() {
+  std::uint64_t number = 0;
+  if (getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<std::uint64_t>(getpid());
+  return fmt::format("{}{:016x}", kUnnamed, number);
+}
+
+fs::path index_path(const fs::path &root) {
+  return root / "index.json";
+}
+
+Json load_index(const fs::path &root) {
+  const fs::path path = index_path(root);
+  const UniqueFd fd = open_regular(path);
+  if (!fd) throw_io("read", path, ENOENT);
+  return parse_index(read_file(fd.get(), path, kMaxIndex), path.string());
+}
+
+void save_index(const fs::path &root, const Json &index) {
+  sync_folder(root / "blobs" / "sha256");  // a name must not outlive what it leads to
+  replace_file(index_path(root), index.dump());
+}
+
+std::ptrdiff_t count_named(const Json &entries, std::string_view name) {
+  return std::ranges::count_if(entries, [&](const Json &entry) { return entry_name(entry) == name; });
+}
+
+void drop_named(Json &entries, std::string_view name) {
+  const auto named = [&](const Json &entry) { return entry_name(entry) == name; };
+  entries.erase(std::remove_if(entries.begin(), entries.end(), named), entries.end());
+}
+
+}  // namespace
+
+fs::path Store::default_path() {
+  if (const char *store = std::getenv("PIPE_STORE"); store != nullptr && *store != '\0') return store;
+  // The XDG specification has relative paths ignored.
+  if (const char *data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data == '/')
+    return fs::path(data) / "pipe" / "store";
+  const char *home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') {
+    const passwd *user = getpwuid(getuid());
+    home = user != nullptr ? user->pw_dir : nullptr;
+  }
+  if (home == nullptr || *home == '\0')
+    throw sdk::Error(PIPE_E_IO, "there is no home folder to keep images in", "set PIPE_STORE to a folder");
+  return fs::path(home) / ".local" / "share" / "pipe" / "store";
+}
+
+Store::Store(fs::path root) : root_(std::move(root)) {
+  if (!check_layout_file(root_)) create_layout(root_);
+  if (faccessat(AT_FDCWD, root_.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+    throw_io("write to the store", root_, errno);
+  make_folder(root_ / kPartials);  // of layouts that other tools made
+  clean_partials(root_ / kPartials);
+}
+
+fs::path Store::blob_path(const Digest &digest) const {
+  return root_ / "blobs" / std::string(digest.algorithm()) / std::string(digest.hex());
+}
+
+bool Store::has(const Descriptor &descriptor) const {
+  struct stat status {};
+  return lstat(blob_path(descriptor.digest).c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+         static_cast<std::uint64_t>(status.st_size) == descriptor.size;
+}
+
+BlobWriter Store::open_writer(const std::string &partial, std::optional<Descriptor> expected,
+                              std::string_view media_type) {
+  auto state = std::make_unique<BlobWriter::State>();
+  state->blobs = root_ / "blobs";
+  state->keep = !partial.empty();
+  if (state->keep) {
+    state->partial = root_ / kPartials / partial;
+    // Where another process is at the same blob, each fetches its own: that is rare, and never wrong.
+    if (std::optional<UniqueFd> fd = lock_partial(state->partial, O_CREAT))
+      state->fd = std::move(*fd);
+    else
+      state->keep = false;
+  }
+  while (!state->fd) {
+    state->partial = root_ / kPartials / random_name();
+    if (std::optional<UniqueFd> fd = lock_partial(state->partial, O_CREAT | O_EXCL))
+      state->fd = std::move(*fd);
+  }
+  if (expected) state->hasher = Hasher(expected->digest.algorithm());
+  state->expected = std::move(expected);
+  state->media_type = media_type;
+  return BlobWriter(std::move(state));
+}
+
+BlobWriter Store::writer(const Descriptor &expected) {
+  return open_writer({}, expected, {});
+}
+
+BlobWriter Store::writer(std::string_view media_type) {
+  return open_writer({}, std::nullopt, media_type);
+}
+
+BlobWriter Store::resume(const Descriptor &expected) {
+  return open_writer(fmt::format("{}-{}", expected.digest.algorithm(), expected.digest.hex()), expected, {});
+}
+
+Descriptor Store::put(std::string_view bytes, std::string_view media_type) {
+  const Descriptor descriptor{
+      .media_type = std::string(media_type), .digest = digest_of(bytes), .size = bytes.size()};
+  if (has(descriptor)) return descriptor;
+  BlobWriter blob = writer(descriptor);
+  blob.write(bytes);
+  return blob.commit();
+}
+
+int Store::open_blob(const Descriptor &descriptor) const {
+  const fs::path path = blob_path(descriptor.digest);
+  UniqueFd fd = open_regular(path);
+  if (!fd)
+    throw sdk::Error(PIPE_E_NOT_FOUND,
+                     fmt::format("blob {} is not in the store {}", descriptor.digest.brief(), root_.string()),
+                     "pull the image again");
+  struct stat status {};
+  if (fstat(fd.get(), &status) != 0) throw_io("read", path, errno);
+  if (static_cast<std::uint64_t>(status.st_size) != descriptor.size)
+    throw sdk::Error(PIPE_E_MISMATCH,
+                     fmt::format("blob {} should have {} bytes and has {}", path.string(), descriptor.size,
+                                 status.st_size),
+                     "remove that file and pull the image again");
+  return fd.release();
+}
+
+std::string Store::read(const Descriptor &descriptor, std::uint64_t max) const {
+  const UniqueFd fd(open_blob(descriptor));
+  std::string bytes = read_file(fd.get(), blob_path(descriptor.digest), max);
+  if (digest_of(bytes, descriptor.digest.algorithm()) != descriptor.digest)
+    throw sdk::Error(
+        PIPE_E_MISMATCH,
+        fmt::format("{} is damaged: its content has another digest", blob_path(descriptor.digest).string()),
+        "remove that file and pull the image again");
+  return bytes;
+}
+
+Manifest Store::manifest(const Descriptor &descriptor) const {
+  return parse_manifest(read(descriptor), descriptor.media_type, descriptor.digest);
+}
+
+std::optional<Descriptor> Store::resolve(std::string_view name) const {
+  for (const Json &entry : load_index(root_)["manifests"])
+    if (!name.empty() && entry_name(entry) == name)
+      return read_entry(entry, index_path(root_).string()).descriptor;
+  return std::nullopt;
+}
+
+void Store::tag(std::string_view name, const Descriptor &image) {
+  if (name.empty()) throw sdk::Error(PIPE_E_INVALID, "an image needs a name");
+  if (!has(image))
+    throw sdk::Error(PIPE_E_NOT_FOUND,
+                     fmt::format("can't name {}: {} is not in the store", name, image.digest.brief()),
+                     "pull the image again");
+  const FileLock lock(root_ / kLock);
+  Json index = load_index(root_);
+  Json &entries = index["manifests"];
+  Json wanted = write_entry({std::string(name), image});
+  if (std::ranges::count(entries, wanted) == 1 && count_named(entries, name) == 1) return;
+  drop_named(entries, name);
+  entries.push_back(std::move(wanted));
+  save_index(root_, index);
+}
+
+bool Store::untag(std::string_view name) {
+  const FileLock lock(root_ / kLock);
+  Json index = load_index(root_);
+  if (name.empty() || count_named(index["manifests"], name) == 0) return false;
+  drop_named(index["manifests"], name);
+  save_index(root_, index);
+  return true;
+}
+
+std::vector<StoredImage> Store::list() const {
+  std::vector<StoredImage> images;
+  for (const Json &entry : load_index(root_)["manifests"])
+    if (!entry_name(entry).empty()) images.push_back(read_entry(entry, index_path(root_).string()));
+  return images;
+}
+
+}  // namespace pipes::oci
