@@ -237,7 +237,8 @@ Manifest Store::manifest(const Descriptor &descriptor) const {
 }
 
 std::optional<Descriptor> Store::resolve(std::string_view name) const {
-  for (const Json &entry : load_index(root_)["manifests"])
+  const Json index = load_index(root_);
+  for (const Json &entry : index["manifests"])
     if (!name.empty() && entry_name(entry) == name)
       return read_entry(entry, index_path(root_).string()).descriptor;
   return std::nullopt;
@@ -270,7 +271,8 @@ bool Store::untag(std::string_view name) {
 
 std::vector<StoredImage> Store::list() const {
   std::vector<StoredImage> images;
-  for (const Json &entry : load_index(root_)["manifests"])
+  const Json index = load_index(root_);
+  for (const Json &entry : index["manifests"])
     if (!entry_name(entry).empty()) images.push_back(read_entry(entry, index_path(root_).string()));
   return images;
 }
