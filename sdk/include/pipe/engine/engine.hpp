@@ -22,7 +22,7 @@ struct Version {
 };
 
 struct Image {
-  std::string id;                      // sha256:…: of the config (graph drivers) or of the manifest (containerd)
+  std::string id;  // sha256:…: of the config (graph drivers) or of the manifest (containerd)
   std::vector<std::string> tags, digests;
   std::string os, architecture, user;
   std::vector<std::string> env, entrypoint, command;
@@ -53,43 +53,80 @@ struct ContainerSpec {
   std::map<std::string, std::string> env, labels;
   std::vector<PortBinding> ports;
   std::vector<Mount> mounts;
+  std::string userns;  // Podman: "keep-id" gives the caller's uid inside and outside; "" elsewhere
 };
 
 struct Container {
   std::string id, name, image, image_id;
   std::string state;  // created, running, restarting, exited, paused, dead
   int exit_code = 0, restart_count = 0;
+  std::int64_t pid = 0;  // of its first process, on the engine's machine; 0 when it does not run
   std::string error;
-  ContainerSpec spec;                    // as the engine reports it, with what came from the image
-  std::vector<PortBinding> bound_ports;  // the real mapping of a running container
+  ContainerSpec spec;                            // as the engine reports it, with what came from the image
+  std::vector<PortBinding> bound_ports;          // the real mapping of a running container
   std::map<std::string, std::string> addresses;  // network -> IP
+  /// Podman was not asked: this was seen earlier, and the very process that was seen still runs.
+  bool seen_earlier = false;
+  std::map<std::string, std::string> env_hashes;  // instead of spec.env where it was seen earlier
+  std::string env_salt;
+  bool has_env(const std::string &name, const std::string &value) const;
 };
 
-/// A connection to one engine. One thread at a time. Every member throws sdk::Error: PIPE_E_NOT_FOUND
-/// (no engine, no such thing), PIPE_E_DENIED (socket not readable), PIPE_E_INVALID, PIPE_E_TRANSIENT,
-/// PIPE_E_CANCELLED. Errors inside a 200 stream are errors.
+/// Where an engine would be found, before anything is connected or started.
+struct Endpoint {
+  std::string address;   // unix:///run/docker.sock, tcp://host:2376; empty: podman, started on demand
+  std::string found_by;  // "DOCKER_HOST", "the Docker context `lab`", …: for messages
+  std::string ca_file, client_cert, client_key;
+  bool tls = false, verify = true;
+  bool on_demand() const { return address.empty(); }
+  bool on_this_machine() const { return address.empty() || address.starts_with("unix://"); }
+};
+/// What Engine::connect(which, …) would use. Throws PIPE_E_NOT_FOUND, PIPE_E_DENIED, PIPE_E_INVALID.
+Endpoint find_endpoint(std::string_view which, sdk::Observer &);
+
+/// Hands pieces of a body on; its false stops the writing.
+using PieceSink = std::function<bool(const char *data, std::size_t size)>;
+
+/// A connection to one engine; podman on demand is started when it is first needed. One thread at a time.
+/// Every member throws sdk::Error: PIPE_E_NOT_FOUND (no engine, no such thing), PIPE_E_DENIED (socket not
+/// readable), PIPE_E_INVALID, PIPE_E_TRANSIENT, PIPE_E_CANCELLED. Errors inside a 200 stream are errors.
 class Engine {
  public:
   /// `which`: "" (DOCKER_HOST, the current Docker context, the Docker socket, the Podman socket, podman
   /// on demand, in that order), "docker", "podman", or an endpoint (unix://…, tcp://…).
   static Engine connect(std::string_view which, sdk::Observer &);
+  static Engine connect(const Endpoint &, sdk::Observer &);
   Engine(Engine &&) noexcept;
   Engine &operator=(Engine &&) noexcept;
   ~Engine();
 
   const Version &version() const;
+  /// Whether its containers' ports, paths and processes are this machine's.
+  bool on_this_machine() const;
 
   std::optional<Image> image(const std::string &name_or_id);
   /// POST /images/load. `next` gives the next piece of a docker-archive, empty at its end. Returns the
   /// names (or IDs) that the engine says it loaded.
-  std::vector<std::string> load(std::optional<std::uint64_t> size, const std::function<std::string_view()> &next);
+  std::vector<std::string> load(std::optional<std::uint64_t> size,
+                                const std::function<std::string_view()> &next);
+  /// The same for a writer that pushes, such as oci::write_docker_archive: it runs in a thread of its own,
+  /// and what it throws is thrown here.
+  std::vector<std::string> load(std::optional<std::uint64_t> size,
+                                const std::function<void(const PieceSink &)> &write);
   /// GET /images/{name}/get: a docker-archive.
   void save(const std::string &name, const std::function<void(const char *, std::size_t)> &sink);
   /// `name` is a full reference with a tag.
   void tag_image(const std::string &image, const std::string &name);
   void remove_image(const std::string &name);
 
+  /// Where podman is started on demand (90 ms), a container that `keep_in_sight` noted is answered for from
+  /// that note, as long as its process runs: same boot, same process, same podman.
   std::optional<Container> container(const std::string &name_or_id);
+  /// Notes a container that runs as it should, for the next process that asks. Values of env are kept as
+  /// salted hashes. Does nothing with an engine that is not started on demand.
+  void keep_in_sight(const Container &);
+  /// The engine is asked the next time.
+  void lose_sight(const std::string &name);
   std::vector<Container> containers(const std::string &label = {});  // all states; summary members only
   /// Returns the ID. PIPE_E_NOT_FOUND: no such image.
   std::string create(const ContainerSpec &);
