@@ -109,6 +109,7 @@ struct Exchange {
   std::exception_ptr thrown{};
   std::string refused_address{};
   std::size_t header_bytes = 0;
+  bool started = false;
   bool cut = false;  // enough of an error's body was read
   Clock::time_point last_progress = Clock::now();
 
@@ -149,6 +150,8 @@ struct Exchange {
 
   std::size_t take_body(const char *data, std::size_t size) {
     if (ok() && request.sink) {
+      if (!started && request.start) request.start(response);
+      started = true;
       request.sink(data, size);
       return size;
     }

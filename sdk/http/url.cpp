@@ -134,4 +134,10 @@ std::string display_url(std::string_view url) {
   return result;
 }
 
+std::optional<std::int64_t> parse_date(std::string_view text) {
+  const time_t seconds = curl_getdate(std::string(text).c_str(), nullptr);
+  if (seconds < 0) return std::nullopt;
+  return seconds;
+}
+
 }  // namespace pipes::http

@@ -45,6 +45,9 @@ std::string encode_component(std::string_view text);
 /// Without userinfo and query: fit for a message.
 std::string display_url(std::string_view url);
 
+/// A date of HTTP (RFC 9110, section 5.6.7) in seconds since 1970; nullopt if it is none.
+std::optional<std::int64_t> parse_date(std::string_view text);
+
 /// Where an address lies. What comes out of an answer (a redirect, a token realm, an upload location) may
 /// send us to the internet, else only into the network where the answer came from: never from the
 /// internet to this machine or into the local network. Checked after DNS.
@@ -61,6 +64,14 @@ class TlsError : public sdk::Error {
   Reason reason;
 };
 
+struct Response {
+  int status = 0;
+  Headers headers;
+  std::string body;
+  std::string url;             // where the answer came from, after redirects
+  Zone zone = Zone::internet;  // of the server that was asked first, before redirects
+};
+
 struct Request {
   std::string method = "GET", url{};
   std::vector<std::pair<std::string, std::string>> headers{};
@@ -72,6 +83,8 @@ struct Request {
   std::optional<std::uint64_t> body_size{};
   /// Takes the body of a 2xx; without it that goes to Response::body.
   Sink sink{};
+  /// Sees status and headers of a 2xx just before the first byte goes to `sink`.
+  std::function<void(const Response &)> start{};
   /// Of Response::body; more is PIPE_E_INVALID (the bodies of errors are cut instead).
   std::size_t max_body = 8u << 20;
   bool follow = true;  // redirects, of GET and HEAD
@@ -79,14 +92,6 @@ struct Request {
   std::optional<Zone> sent_by{};
   /// Neither a byte up nor down for so long is PIPE_E_TIMEOUT; 0: never.
   std::chrono::milliseconds no_progress{60'000};
-};
-
-struct Response {
-  int status = 0;
-  Headers headers;
-  std::string body;
-  std::string url;             // where the answer came from, after redirects
-  Zone zone = Zone::internet;  // of the server that was asked first, before redirects
 };
 
 struct ClientOptions {

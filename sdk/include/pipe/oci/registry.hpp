@@ -32,6 +32,7 @@ struct RegistryOptions {
 /// PIPE_E_MISMATCH, PIPE_E_INVALID (an answer that is no registry's), PIPE_E_CANCELLED.
 class Registry {
  public:
+  /// `host` as in names: "docker.io", "localhost:5000".
   Registry(std::string host, RegistryOptions, sdk::Observer &);
   ~Registry();
   Registry(const Registry &) = delete;
@@ -59,14 +60,18 @@ class Registry {
   /// DELETE by digest (or by tag, where the registry can). PIPE_E_DENIED says when deletion is off.
   void delete_manifest(const std::string &repository, const std::string &reference);
   std::vector<std::string> tags(const std::string &repository);
+  /// Says beforehand that this repository will be written to, so that reading and writing need one token.
+  void expect_push(const std::string &repository);
 
   /// HEAD. Throws PIPE_E_MISMATCH if the registry reports another size.
   bool has_blob(const std::string &repository, const Descriptor &);
   /// GET from `offset` to the end. The caller hashes; too many or too few bytes are PIPE_E_MISMATCH. A
   /// broken connection goes on from where it was, where the server answers 206.
   void get_blob(const std::string &repository, const Descriptor &, const http::Sink &, std::uint64_t offset = 0);
-  /// POST + PUT. `open` gives the content from its start, and again for each new try.
-  void put_blob(const std::string &repository, const Descriptor &, const std::function<http::Source()> &open);
+  /// POST + PUT. `open` gives the content from its start, and again for each new try. With `mount_from`,
+  /// the POST asks to mount from that repository of this host; true: it did, nothing was sent.
+  bool put_blob(const std::string &repository, const Descriptor &, const std::function<http::Source()> &open,
+                const std::string &mount_from = {});
   /// Mounts from another repository of this host. False: the registry wants the bytes (its upload is
   /// cancelled).
   bool mount_blob(const std::string &repository, const Digest &, const std::string &from);

@@ -1,0 +1,208 @@
+#include <pipe/oci/registry.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "json.hpp"
+#include "registry_error.hpp"
+#include "registry_state.hpp"
+
+namespace pipes::oci {
+namespace {
+
+constexpr int kMaxTagPages = 1000;
+
+const std::string &accept_manifests() {
+  static const std::string all =
+      fmt::format("{}, {}, {}, {}", kOciIndex, kOciManifest, kDockerList, kDockerManifest);
+  return all;
+}
+
+bool is_manifest_type(std::string_view type) {
+  return type == kOciIndex || type == kOciManifest || type == kDockerList || type == kDockerManifest;
+}
+
+std::string_view media_type(const http::Headers &headers) {
+  const std::string_view type = headers.get("content-type");
+  return type.substr(0, type.find_first_of("; "));
+}
+
+std::string manifest_path(const std::string &repository, const std::string &reference) {
+  return "/v2/" + repository + "/manifests/" + reference;
+}
+
+std::string printable(std::string_view text, std::size_t max) {
+  std::string result(text.substr(0, max));
+  std::ranges::replace_if(
+      result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  return result;
+}
+
+/// The target of `Link: <…>; rel="next"`, or empty.
+std::string next_link(const http::Headers &headers) {
+  for (const std::string_view link : headers.all("link")) {
+    const std::size_t open = link.find('<'), close = link.find('>');
+    if (open == std::string_view::npos || close == std::string_view::npos || close < open) continue;
+    const std::string_view rest = link.substr(close);
+    if (rest.find("rel=\"next\"") != std::string_view::npos ||
+        rest.find("rel=next") != std::string_view::npos)
+      return std::string(link.substr(open + 1, close - open - 1));
+  }
+  return {};
+}
+
+}  // namespace
+
+Registry::Registry(std::string host, RegistryOptions options, sdk::Observer &observer)
+    : state_(std::make_unique<State>(std::move(host), std::move(options), observer)) {}
+Registry::~Registry() = default;
+
+const std::string &Registry::host() const {
+  return state_->session.host();
+}
+std::string Registry::origin() {
+  return state_->session.origin();
+}
+
+void Registry::expect_push(const std::string &repository) {
+  const std::lock_guard lock(state_->mutex);
+  state_->written.insert(repository);
+}
+
+Registry::Ping Registry::ping() {
+  const http::Response response = state_->session.ping();
+  return {.status = response.status,
+          .challenge = std::string(response.headers.get("www-authenticate")),
+          .api_version = std::string(response.headers.get("docker-distribution-api-version")),
+          .body_start = printable(response.body, 200)};
+}
+
+std::optional<Descriptor> Registry::head_manifest(const std::string &repository,
+                                                  const std::string &reference) {
+  const Call call{.what = "can't read " + state_->named(repository, reference),
+                  .method = "HEAD",
+                  .path = manifest_path(repository, reference),
+                  .access = state_->access(repository, false),
+                  .headers = {{"Accept", accept_manifests()}}};
+  const http::Response response = state_->session.send(call);
+  if (response.status == 404) return std::nullopt;
+  const std::optional<Digest> digest = Digest::try_parse(response.headers.get("docker-content-digest"));
+  const std::optional<std::uint64_t> size = parse_number(response.headers.get("content-length"));
+  const std::string_view type = media_type(response.headers);
+  if (response.status == 200 && digest && size && is_manifest_type(type)) {
+    if (Digest::try_parse(reference) && *digest != *Digest::try_parse(reference))
+      throw sdk::Error(
+          PIPE_E_MISMATCH,
+          fmt::format("{} is answered with {}", state_->named(repository, reference), digest->str()),
+          "the registry, or a proxy before it, is broken");
+    return Descriptor{.media_type = std::string(type), .digest = *digest, .size = *size};
+  }
+  if (response.status != 200 && response.status != 405 && response.status != 400)
+    throw_status(response, call.what);
+  try {  // old registries leave the digest out, some proxies refuse HEAD
+    return manifest(repository, reference).descriptor();
+  } catch (const sdk::Error &error) {
+    if (error.status == PIPE_E_NOT_FOUND) return std::nullopt;
+    throw;
+  }
+}
+
+Manifest Registry::manifest(const std::string &repository, const std::string &reference) {
+  const std::string name = state_->named(repository, reference);
+  const Call call{.what = "can't read " + name,
+                  .path = manifest_path(repository, reference),
+                  .access = state_->access(repository, false),
+                  .headers = {{"Accept", accept_manifests()}},
+                  .max_body = kMaxManifestSize};
+  http::Response response = state_->session.send(call);
+  if (response.status == 404)
+    throw sdk::Error(PIPE_E_NOT_FOUND, fmt::format("{} does not exist{}", name, explain(response)),
+                     "check repository and tag");
+  if (response.status != 200) throw_status(response, call.what);
+  const std::string_view type = media_type(response.headers);
+  if (type == "text/html")
+    throw sdk::Error(PIPE_E_INVALID,
+                     fmt::format("{} answers with a web page where a manifest was asked for", host()),
+                     "is this the address of a registry, or of its user interface?");
+  try {
+    return parse_manifest(std::move(response.body), is_manifest_type(type) ? type : std::string_view(),
+                          Digest::try_parse(reference));
+  } catch (const sdk::Error &error) {
+    throw sdk::Error(error.status, fmt::format("{}: {}", name, error.message), error.hint);
+  }
+}
+
+void Registry::put_manifest(const std::string &repository, const std::string &reference,
+                            const Manifest &manifest) {
+  const std::string name = state_->named(repository, reference);
+  const Call call{.what = "can't push " + name,
+                  .method = "PUT",
+                  .path = manifest_path(repository, reference),
+                  .access = state_->access(repository, true),
+                  .headers = {{"Content-Type", manifest.media_type}},
+                  .body = manifest.bytes};
+  const http::Response response = state_->session.send(call);
+  if (response.status == 404)
+    throw sdk::Error(PIPE_E_NOT_FOUND, call.what + ": 404" + explain(response),
+                     "does the registry want the repository to be made first?");
+  if (response.status < 200 || response.status > 299) throw_status(response, call.what);
+  std::string there(response.headers.get("docker-content-digest"));
+  if (there.empty()) {
+    const std::optional<Descriptor> found = head_manifest(repository, reference);
+    there = found ? found->digest.str() : "nothing";
+  }
+  if (there != manifest.digest.str())
+    throw sdk::Error(
+        PIPE_E_MISMATCH,
+        fmt::format("{} was sent as {}, and the registry has {}", name, manifest.digest.str(), there),
+        "the registry, or a proxy before it, changes what it is given");
+}
+
+void Registry::delete_manifest(const std::string &repository, const std::string &reference) {
+  const std::string name = state_->named(repository, reference);
+  const Call call{.what = "can't delete " + name,
+                  .method = "DELETE",
+                  .path = manifest_path(repository, reference),
+                  .access = state_->access(repository, true)};
+  const http::Response response = state_->session.send(call);
+  if (response.status >= 200 && response.status < 300) return;
+  if (response.status == 404) throw sdk::Error(PIPE_E_NOT_FOUND, name + " does not exist");
+  if (response.status == 405 || has_error_code(response, "UNSUPPORTED"))
+    throw sdk::Error(PIPE_E_DENIED, call.what + ": deletion is off at this registry",
+                     "where it is your own: REGISTRY_STORAGE_DELETE_ENABLED=true");
+  if (response.status == 400 && has_error_code(response, "DIGEST_INVALID"))
+    throw sdk::Error(PIPE_E_DENIED, call.what + ": this registry can't delete a tag alone",
+                     "delete by digest");
+  throw_status(response, call.what);
+}
+
+std::vector<std::string> Registry::tags(const std::string &repository) {
+  std::vector<std::string> tags;
+  Call call{.what = fmt::format("can't list the tags of {}/{}", host(), repository),
+            .path = "/v2/" + repository + "/tags/list",
+            .access = state_->access(repository, false)};
+  for (int page = 0; page < kMaxTagPages; ++page) {
+    const http::Response response = state_->session.send(call);
+    if (response.status != 200) throw_status(response, call.what);
+    const ParsedJson json = parse_json(response.body);
+    if (!json.problem.empty() || !json.value.is_object())
+      throw sdk::Error(PIPE_E_INVALID, call.what + ": the answer is no list of tags",
+                       "is this the address of a registry?");
+    // Distribution 2 says null where there are none.
+    if (const auto list = json.value.find("tags"); list != json.value.end() && list->is_array())
+      for (const Json &tag : *list)
+        if (tag.is_string()) tags.push_back(tag.get<std::string>());
+    const std::string next = next_link(response.headers);
+    if (next.empty()) return tags;
+    const std::string url = http::resolve_url(response.url, next);
+    const std::string home = state_->session.origin();
+    if (http::Origin::of(url).str() != home)
+      throw sdk::Error(PIPE_E_DENIED, fmt::format("{}: it goes on at another host, {}", call.what,
+                                                  http::Origin::of(url).str()));
+    call.path = url.substr(url.find('/', url.find("://") + 3));
+  }
+  throw sdk::Error(PIPE_E_INVALID, fmt::format("{}: more than {} pages", call.what, kMaxTagPages));
+}
+
+}  // namespace pipes::oci

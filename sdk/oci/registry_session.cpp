@@ -1,0 +1,190 @@
+#include "registry_session.hpp"
+
+#include <fmt/core.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "registry_error.hpp"
+
+namespace pipes::oci {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kMaxTries = 5;
+constexpr int kTriesUnanswered = 2;  // of a registry that has never answered
+constexpr std::chrono::milliseconds kFirstDelay = 200ms;
+constexpr std::chrono::milliseconds kLongestDelay = 60s;
+
+std::string api_host(const std::string &host) {
+  return host == "docker.io" ? "registry-1.docker.io" : host;
+}
+
+}  // namespace
+
+/// Borrows a client for one request, so that each has connections of its own and they are kept.
+class Session::Lease {
+ public:
+  explicit Lease(Session &session) : session_(session) {
+    {
+      const std::lock_guard lock(session.mutex_);
+      if (!session.idle_.empty()) {
+        client_ = std::move(session.idle_.back());
+        session.idle_.pop_back();
+        return;
+      }
+    }
+    http::ClientOptions options;
+    options.ca_file = session.options_.ca_file;
+    options.verify = !session.options_.insecure;
+    client_ = std::make_unique<http::Client>(std::move(options), session.observer_);
+  }
+  ~Lease() {
+    const std::lock_guard lock(session_.mutex_);
+    session_.idle_.push_back(std::move(client_));
+  }
+  Lease(const Lease &) = delete;
+  Lease &operator=(const Lease &) = delete;
+  http::Client &operator*() { return *client_; }
+
+ private:
+  Session &session_;
+  std::unique_ptr<http::Client> client_;
+};
+
+Session::Session(std::string host, RegistryOptions options, sdk::Observer &observer)
+    : host_(std::move(host)),
+      api_host_(api_host(host_)),
+      options_(std::move(options)),
+      observer_(observer),
+      may_be_plain_(options_.insecure || http::Origin::of("https://" + api_host_).loopback()),
+      authorizer_(host_, observer) {}
+
+std::string Session::url_of(Scheme scheme, const Call &call) const {
+  if (!call.url.empty()) return call.url;
+  return (scheme == Scheme::http ? "http://" : "https://") + api_host_ + call.path;
+}
+
+http::Response Session::exchange_by(Scheme scheme, const Call &call, const std::string &authorization,
+                                    http::Client &client) {
+  http::Request request{.method = call.method, .url = url_of(scheme, call)};
+  request.headers = call.headers;
+  request.body = call.body;
+  request.sink = call.sink;
+  request.start = call.start;
+  request.max_body = call.max_body;
+  request.no_progress = call.no_progress;
+  if (call.open) {
+    request.source = call.open();
+    request.body_size = call.body_size;
+  }
+  const bool at_home =
+      call.url.empty() || http::Origin::of(call.url) == http::Origin::of(url_of(scheme, {.what = {}}));
+  if (at_home) request.authorization = authorization;
+  if (!call.url.empty()) request.sent_by = zone_;
+  http::Response response = client.send(request);
+  if (call.url.empty()) {
+    scheme_ = scheme;
+    zone_ = response.zone;
+  }
+  return response;
+}
+
+http::Response Session::exchange(const Call &call, const std::string &authorization, http::Client &client) {
+  const Scheme known = scheme_;
+  if (known != Scheme::unknown) return exchange_by(known, call, authorization, client);
+  try {
+    return exchange_by(Scheme::https, call, authorization, client);
+  } catch (const http::TlsError &error) {
+    // Never after a certificate that does not fit: that would give a login away (CVE-2019-10214).
+    if (error.reason == http::TlsError::Reason::certificate) throw;
+    if (!may_be_plain_) {
+      if (error.reason == http::TlsError::Reason::speaks_plain_http) throw_plain(error);
+      throw;
+    }
+  }
+  return exchange_by(Scheme::http, call, authorization, client);
+}
+
+void Session::throw_plain(const http::TlsError &) const {
+  throw sdk::Error(
+      PIPE_E_INVALID, fmt::format("{} speaks plain http, and https is asked of registries", host_),
+      "if the network between is trusted, set insecure = true for this step; else give the registry a "
+      "certificate");
+}
+
+http::Response Session::send_once(const Call &call) {
+  wait_for_turn();
+  Lease client(*this);
+  const std::string sent = authorizer_.header(call.access, *client);
+  http::Response response = exchange(call, sent, *client);
+  const auto is_ours = [&] {
+    return http::Origin::of(response.url) == http::Origin::of(url_of(scheme_, {.what = {}}));
+  };
+  if (response.status == 401 && is_ours()) {
+    const std::string better = authorizer_.answer(response, call.access, sent, *client);
+    response = exchange(call, better, *client);
+    if (response.status == 401 && is_ours()) authorizer_.deny(call.access);
+  }
+  if (is_transient(response.status)) throw_status(response, call.what);
+  return response;
+}
+
+http::Response Session::send(const Call &call) {
+  for (int tries = 0;;) {
+    try {
+      return send_once(call);
+    } catch (const sdk::Error &error) {
+      if (!wait_to_retry(error, tries)) throw;
+    }
+  }
+}
+
+http::Response Session::ping() {
+  Lease client(*this);
+  return exchange({.what = "ping", .path = "/v2/", .max_body = 64u << 10}, {}, *client);
+}
+
+std::string Session::origin() {
+  if (scheme_ == Scheme::unknown) ping();
+  return http::Origin::of(url_of(scheme_, {.what = {}})).str();
+}
+
+bool Session::wait_to_retry(const sdk::Error &error, int &tries) {
+  ++tries;
+  const bool has_answered = scheme_ != Scheme::unknown;
+  int enough = 0;
+  if (error.status == PIPE_E_TRANSIENT) enough = has_answered ? kMaxTries : kTriesUnanswered;
+  if (error.status == PIPE_E_TIMEOUT) enough = has_answered ? 2 : 1;
+  if (tries >= enough) return false;
+  std::chrono::milliseconds delay{error.retry_after_ms};
+  if (delay > kLongestDelay) return false;  // the runner decides whether that is worth waiting for
+  const std::lock_guard lock(mutex_);
+  const double jitter = std::uniform_real_distribution<>(0.75, 1.25)(random_);
+  if (delay.count() == 0) {
+    const auto grown = kFirstDelay * (1 << (tries - 1));
+    delay = std::chrono::milliseconds(static_cast<std::int64_t>(static_cast<double>(grown.count()) * jitter));
+  }
+  not_before_ = std::max(not_before_, Clock::now() + delay);
+  observer_.log(sdk::Level::info, fmt::format("{}; next try in {:.1f} s", error.message,
+                                              static_cast<double>(delay.count()) / 1000));
+  return true;
+}
+
+void Session::wait_for_turn() {
+  Clock::time_point until;
+  {
+    const std::lock_guard lock(mutex_);
+    until = not_before_;
+  }
+  for (Clock::duration left; (left = until - Clock::now()) > 0s;) {
+    observer_.check_cancelled();
+    pollfd cancel{observer_.cancel_fd(), POLLIN, 0};
+    const auto pause = std::min<Clock::duration>(left, 500ms);
+    ::poll(&cancel, 1, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(pause).count()));
+  }
+}
+
+}  // namespace pipes::oci

@@ -1,0 +1,38 @@
+#pragma once
+// The inside of Registry. For .cpp files of this folder only.
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "registry_session.hpp"
+
+namespace pipes::oci {
+
+/// A decimal number and nothing else.
+std::optional<std::uint64_t> parse_number(std::string_view text);
+
+struct Registry::State {
+  State(std::string host, RegistryOptions options, sdk::Observer &observer)
+      : session(std::move(host), std::move(options), observer) {}
+
+  Access access(const std::string &repository, bool push);
+  /// "localhost:5000/app:1", for messages.
+  std::string named(const std::string &repository, const std::string &reference) const;
+  std::string named(const std::string &repository, const Digest &blob) const;
+
+  /// One try: POST, and PUT unless it was mounted (true).
+  bool upload(const std::string &repository, const Descriptor &, const std::function<http::Source()> &open,
+              const std::string &mount_from);
+  /// The answer to the POST: 202, or 201 where it was mounted.
+  http::Response start_upload(const std::string &repository, const Digest &, const std::string &mount_from);
+  void finish_upload(const std::string &repository, const Descriptor &, const std::string &location,
+                     const std::function<http::Source()> &open);
+
+  Session session;
+  std::mutex mutex;
+  std::set<std::string> written;  // repositories that are pushed to
+};
+
+}  // namespace pipes::oci
