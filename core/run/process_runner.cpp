@@ -1,0 +1,203 @@
+#include "core/run/process_runner.hpp"
+
+#include "core/base/error.hpp"
+#include "core/run/step_process.hpp"
+#include "core/run/wire.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace pipes {
+namespace {
+
+constexpr std::size_t kBuffer = 64U << 10;
+// What is read of one step before the others get their turn; also what is read of a pipe after its step
+// has ended, since something that the step left behind may go on writing for ever.
+constexpr int kReadsPerTurn = 16;
+// Enough for the longest message that is accepted.
+constexpr int kTurnsAfterEnd = 256;
+
+int timeout_ms(std::optional<TimePoint> until) {
+  if (!until) return -1;
+  const auto left = std::chrono::ceil<Millis>(*until - std::chrono::steady_clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
+}
+
+}  // namespace
+
+ProcessRunner::ProcessRunner(Zygote &zygote, Memory &memory) : zygote_(zygote), memory_(memory) {
+  sigset_t watched;
+  sigemptyset(&watched);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction now {};
+    ::sigaction(number, nullptr, &now);
+    // Whoever started us with nohup wants it ignored.
+    if (now.sa_handler != SIG_IGN) sigaddset(&watched, number);
+  }
+  ::sigprocmask(SIG_BLOCK, &watched, &before_);
+  signals_.reset(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_) throw Error(Exit::step_failed, fmt::format("cannot watch for signals: {}", std::strerror(errno)));
+  buffer_.resize(kBuffer);
+}
+
+ProcessRunner::~ProcessRunner() {
+  for (const auto &[node, child] : children_) {
+    try {
+      zygote_.signal(node, SIGKILL);
+    } catch (const Error &) {
+      // The zygote is gone, and with it the steps.
+    }
+  }
+  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+void ProcessRunner::start(std::uint32_t node, const StepOrder &order) {
+  const auto fail = [&](const char *what, int error) {
+    failed_starts_.push_back({node, ExitReport{0, 0, fmt::format("cannot {}: {}", what, std::strerror(error))}, 0});
+  };
+  std::array<int, 2> socket{}, pipe{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socket.data()) != 0) {
+    return fail("create a socket pair", errno);
+  }
+  Child child;
+  child.id = order.id;
+  child.uses = order.uses;
+  child.messages.reset(socket[0]);
+  UniqueFd theirs(socket[1]);
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return fail("create a pipe", errno);
+  child.output.reset(pipe[0]);
+  UniqueFd output(pipe[1]);
+  ::fcntl(child.output.get(), F_SETFL, O_NONBLOCK);
+  child.cancel.reset(::eventfd(0, EFD_CLOEXEC));
+  UniqueFd cancel(::fcntl(child.cancel.get(), F_DUPFD_CLOEXEC, 0));
+  if (!cancel) return fail("create a descriptor", errno);
+
+  // The order waits in the socket for the process to be born; the rest of a long one follows.
+  child.outbox.add(encode(order));
+  child.outbox.flush(child.messages.get());
+  zygote_.start(node, std::move(theirs), std::move(output), std::move(cancel));
+  children_.insert_or_assign(node, std::move(child));
+}
+
+void ProcessRunner::ask_to_stop(std::uint32_t node) {
+  const auto at = children_.find(node);
+  if (at == children_.end()) return;
+  const std::uint64_t one = 1;
+  // It can only fail if the counter is full, and then it is readable already.
+  [[maybe_unused]] const ssize_t written = ::write(at->second.cancel.get(), &one, sizeof one);
+}
+
+void ProcessRunner::signal(std::uint32_t node, int signal) { zygote_.signal(node, signal); }
+
+std::vector<Happening> ProcessRunner::wait(std::optional<TimePoint> until) {
+  std::vector<Happening> happenings = std::exchange(failed_starts_, {});
+  if (happenings.empty()) poll(until, happenings);
+  return happenings;
+}
+
+void ProcessRunner::poll(std::optional<TimePoint> until, std::vector<Happening> &happenings) {
+  std::vector<pollfd> watched{{signals_.get(), POLLIN, 0}, {zygote_.descriptor(), POLLIN, 0}};
+  std::vector<std::uint32_t> nodes;
+  for (auto &[node, child] : children_) {
+    const bool more = !child.outbox.empty();
+    watched.push_back({child.messages.get(), static_cast<short>(more ? POLLIN | POLLOUT : POLLIN), 0});
+    watched.push_back({child.output.get(), POLLIN, 0});
+    nodes.push_back(node);
+  }
+  if (::poll(watched.data(), watched.size(), timeout_ms(until)) <= 0) return;
+  if (watched[0].revents != 0) read_signals(happenings);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    Child &child = children_.at(nodes[i]);
+    const short messages = watched[2 + 2 * i].revents, output = watched[3 + 2 * i].revents;
+    if ((messages & POLLOUT) != 0 && !child.outbox.flush(child.messages.get())) child.outbox = {};
+    if ((messages & (POLLIN | POLLHUP | POLLERR)) != 0) read_messages(nodes[i], child, happenings);
+    if (output != 0) read_output(nodes[i], child, happenings);
+  }
+  if (watched[1].revents != 0) reap(happenings);
+}
+
+void ProcessRunner::read_signals(std::vector<Happening> &happenings) {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    happenings.push_back({Happening::kWholeRun, {}, static_cast<int>(info.ssi_signo)});
+  }
+}
+
+bool ProcessRunner::read_messages(std::uint32_t node, Child &child, std::vector<Happening> &happenings) {
+  try {
+    for (int reads = 0; reads < kReadsPerTurn && child.messages; ++reads) {
+      const ssize_t got =
+          ::recv(child.messages.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT | MSG_TRUNC);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == EAGAIN) return false;
+      if (got <= 0) {
+        child.messages.reset();
+        return false;
+      }
+      // MSG_TRUNC gives the real length: no packet of ours is longer than the buffer.
+      if (static_cast<std::size_t>(got) > buffer_.size()) throw WireError();
+      const auto message = child.assembler.add({buffer_.data(), static_cast<std::size_t>(got)});
+      if (!message) continue;
+      StepReport report = decode_report(*message);
+      if (const auto *remember = std::get_if<RememberReport>(&report)) {
+        obey(child, *remember);
+      } else {
+        happenings.push_back({node, std::move(report), 0});
+      }
+    }
+  } catch (const WireError &) {
+    child.problem = fmt::format("plugin '{}' wrote garbage to the runner's socket", child.uses);
+    child.messages.reset();
+    zygote_.signal(node, SIGKILL);
+  }
+  return static_cast<bool>(child.messages);
+}
+
+void ProcessRunner::obey(Child &child, const RememberReport &report) {
+  child.outbox.add(encode(RememberAnswer{memory_.remember(child.id, report.key, report.value)}));
+  child.outbox.flush(child.messages.get());
+}
+
+void ProcessRunner::read_output(std::uint32_t node, Child &child, std::vector<Happening> &happenings) {
+  for (int reads = 0; reads < kReadsPerTurn && child.output; ++reads) {
+    const ssize_t got = ::read(child.output.get(), buffer_.data(), buffer_.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return;
+    if (got <= 0) return child.output.reset();
+    happenings.push_back({node, TextReport{buffer_.substr(0, static_cast<std::size_t>(got))}, 0});
+  }
+}
+
+void ProcessRunner::reap(std::vector<Happening> &happenings) {
+  while (const auto ended = zygote_.read()) {
+    const auto at = children_.find(ended->node);
+    if (at == children_.end()) continue;
+    Child &child = at->second;
+    // All that it said before it went is in the socket; both may have a writer left that it forked.
+    for (int turn = 0; turn < kTurnsAfterEnd && child.messages; ++turn) {
+      if (!read_messages(ended->node, child, happenings)) break;
+    }
+    read_output(ended->node, child, happenings);
+    ExitReport report{ended->code, ended->signal, std::move(child.problem)};
+    if (ended->code == kChannelLost && report.problem.empty()) {
+      report.problem = fmt::format("plugin '{}' closed the descriptor by which it talks to the runner", child.uses);
+    }
+    if (ended->start_errno != 0) {
+      report.problem = fmt::format("cannot start a process: {}", std::strerror(ended->start_errno));
+    }
+    happenings.push_back({ended->node, std::move(report), 0});
+    children_.erase(at);
+  }
+}
+
+}  // namespace pipes

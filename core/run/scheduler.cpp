@@ -1,0 +1,475 @@
+#include "core/run/scheduler.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+namespace pipes {
+namespace {
+
+Millis since(TimePoint from, TimePoint to) { return std::chrono::duration_cast<Millis>(to - from); }
+
+std::string join(const std::vector<std::string> &words) {
+  std::string out;
+  for (const std::string &word : words) out += (out.empty() ? "`" : ", `") + word + "`";
+  return out;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const Plan &plan, StepRunner &runner, const Clock &clock, EventSink &sink, Memory &memory,
+                     RunOptions options)
+    : plan_(plan),
+      runner_(runner),
+      clock_(clock),
+      sink_(sink),
+      memory_(memory),
+      options_(std::move(options)),
+      results_(plan.nodes.size()),
+      dependents_(plan.nodes.size()),
+      blockers_(plan.nodes.size()),
+      started_(clock.now()) {
+  for (std::uint32_t i = 0; i < plan_.nodes.size(); ++i) {
+    for (const std::uint32_t need : plan_.nodes[i].needs) dependents_[need].push_back(i);
+  }
+}
+
+RunOutcome Scheduler::run() {
+  const auto all = static_cast<std::uint32_t>(plan_.nodes.size());
+  const auto at = std::ranges::find_if(plan_.nodes, [](const Node &n) { return n.finally; });
+  const auto main = static_cast<std::uint32_t>(at - plan_.nodes.begin());
+  announce();
+  switch (options_.operation) {
+    case Operation::plan:
+      run_graph(0, main);
+      break;
+    case Operation::run:
+      run_graph(0, main);
+      if (stopping()) undo(to_roll_back());
+      in_finally_ = true;
+      run_graph(main, all);
+      break;
+    case Operation::undo: {
+      std::vector<std::uint32_t> newest_first;
+      for (std::uint32_t node = 0; node < main; ++node) {
+        results_[node].outputs = memory_.outputs(plan_.nodes[node].id);
+        results_[node].state = results_[node].outputs.empty() ? State::unknown : State::unchanged;
+        if (!plan_.nodes[node].barrier) newest_first.push_back(node);
+      }
+      std::ranges::reverse(newest_first);
+      undo(newest_first);
+      break;
+    }
+  }
+  RunOutcome outcome{counts_, facts().status, first_interrupt_, {}};
+  if (options_.operation == Operation::run && outcome.status == "ok") {
+    outcome.outputs = plan_.outputs(results_, facts());
+  }
+  Event end = event(Event::Type::run_ended);
+  end.pipeline = plan_.name;
+  end.status = outcome.status;
+  end.counts = counts_;
+  end.fields = outcome.outputs;
+  end.elapsed = since(started_, clock_.now());
+  sink_.on(end);
+  return outcome;
+}
+
+// ---- phases
+
+void Scheduler::run_graph(std::uint32_t first, std::uint32_t last) {
+  for (std::uint32_t node = first; node < last; ++node) {
+    const auto &needs = plan_.nodes[node].needs;
+    // What `finally` needs of the steps before has ended, one way or another.
+    blockers_[node] = static_cast<std::uint32_t>(
+        std::ranges::count_if(needs, [&](std::uint32_t need) { return need >= first; }));
+    if (blockers_[node] == 0) ready_.push(node);
+  }
+  while (interrupts_ < 3) {
+    start_ready();
+    if (running_.empty() && waiting_.empty()) break;
+    wait_once();
+  }
+  for (std::uint32_t node = first; node < last; ++node) {
+    if (results_[node].state != State::pending) continue;
+    results_[node].state = State::cancelled;
+    if (!plan_.nodes[node].barrier) ++counts_.not_run;
+  }
+  ready_ = {};
+  pool_queues_.clear();
+}
+
+std::vector<std::uint32_t> Scheduler::to_roll_back() const {
+  std::vector<std::uint32_t> nodes;
+  for (auto at = finished_.rbegin(); at != finished_.rend(); ++at) {
+    // A step that failed half-way may have made something, too; its memory tells `undo` what.
+    if (plan_.nodes[*at].rollback && results_[*at].state != State::unchanged) nodes.push_back(*at);
+  }
+  return nodes;
+}
+
+void Scheduler::undo(const std::vector<std::uint32_t> &nodes) {
+  for (const std::uint32_t node : nodes) {
+    if (interrupts_ > 1 || (options_.operation == Operation::undo && interrupts_ > 0)) return;
+    if (!plan_.nodes[node].schema->has_undo) {
+      report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()}, {State::unchanged, {}, {}},
+                 "nothing to undo");
+      continue;
+    }
+    Plan::Params params = plan_.params(node, results_, facts());
+    if (!params.unknown.empty() || !params.problems.empty()) {
+      // What it would be undone with came from steps that have not run, so neither has this one.
+      report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()}, {State::skipped, {}, {}},
+                 "it has not run");
+      continue;
+    }
+    launch(node, 1, Operation::undo, std::move(params));
+    while (!running_.empty() && interrupts_ < 3) wait_once();
+  }
+}
+
+// ---- the graph
+
+bool Scheduler::may_start(std::uint32_t node) const {
+  if (in_finally_) return interrupts_ < 3;
+  // A plan that failed for one step still says something of the others.
+  if (options_.operation == Operation::plan) return interrupts_ == 0;
+  return plan_.nodes[node].barrier || !stopping();
+}
+
+void Scheduler::start_ready() {
+  const auto jobs = static_cast<std::size_t>(std::max(options_.jobs, 1));
+  while (running_.size() < jobs && !waiting_.empty() && waiting_.top().until <= clock_.now()) {
+    const Waiting next = waiting_.top();
+    waiting_.pop();
+    last_tries_.erase(next.node);
+    launch(next.node, next.attempt, options_.operation, plan_.params(next.node, results_, facts()));
+  }
+  while (running_.size() < jobs && !ready_.empty() && may_start(ready_.top())) {
+    const std::uint32_t node = ready_.top();
+    ready_.pop();
+    begin(node);
+  }
+}
+
+void Scheduler::begin(std::uint32_t node) {
+  const Node &what = plan_.nodes[node];
+  if (what.barrier) return settle(node, State::unchanged);
+  const auto pool = plan_.pools.find(what.pool);
+  if (pool != plan_.pools.end()) {
+    if (pool_use_[what.pool] >= pool->second) {
+      pool_queues_[what.pool].push(node);
+      return;
+    }
+    ++pool_use_[what.pool];
+  }
+  const std::optional<bool> condition = plan_.condition(node, results_, facts());
+  if (condition == false) return end_without_run(node, State::skipped, "its `if` is false", std::nullopt);
+  if (!condition && options_.operation == Operation::run) {
+    return end_without_run(node, State::failed, {},
+                           Failure{Status::invalid, "its `if` depends on an output that was not given", {}, {}, {}});
+  }
+  if (!condition) {
+    return end_without_run(node, State::unknown, "its `if` depends on steps that have not run", std::nullopt);
+  }
+  Plan::Params params = plan_.params(node, results_, facts());
+  if (!params.problems.empty()) {
+    const Diagnostic &first = params.problems.front();
+    return end_without_run(node, State::failed, {}, Failure{Status::invalid, first.message, first.help, {}, {}});
+  }
+  if (!params.unknown.empty() && options_.operation == Operation::run) {
+    return end_without_run(
+        node, State::failed, {},
+        Failure{Status::invalid,
+                fmt::format("{} depends on an output that its step did not give", join(params.unknown)),
+                {},
+                {},
+                {}});
+  }
+  if (options_.operation == Operation::plan && !what.schema->has_plan) {
+    return end_without_run(node, State::unknown, fmt::format("`{}` cannot tell before it runs", what.uses),
+                           std::nullopt);
+  }
+  launch(node, 1, options_.operation, std::move(params));
+}
+
+void Scheduler::launch(std::uint32_t node, int number, Operation operation, Plan::Params params) {
+  const Node &what = plan_.nodes[node];
+  Attempt &attempt = running_[node];
+  attempt = Attempt{.operation = operation, .number = number, .started = clock_.now()};
+  if (what.timeout) attempt.next_step = attempt.started + *what.timeout;
+  sink_.on(event(Event::Type::step_started, node, &attempt));
+  runner_.start(node, {.operation = operation,
+                       .id = what.id,
+                       .uses = what.uses,
+                       .plugin = what.plugin.string(),
+                       .params = std::move(params.values),
+                       .unknown = std::move(params.unknown),
+                       .remembered = memory_.remembered(what.id),
+                       .undo_data = options_.undo_data});
+}
+
+/// A node has ended for good: what waited for it may go on.
+void Scheduler::settle(std::uint32_t node, State state) {
+  results_[node].state = state;
+  if (state == State::failed) failed_ = true;
+  const std::string &pool = plan_.nodes[node].pool;
+  if (plan_.pools.contains(pool)) {
+    --pool_use_[pool];
+    if (std::queue<std::uint32_t> &queue = pool_queues_[pool]; !queue.empty()) {
+      ready_.push(queue.front());
+      queue.pop();
+    }
+  }
+  for (const std::uint32_t next : dependents_[node]) {
+    // A finally step's count is made when its phase begins; until then it is 0.
+    if (blockers_[next] > 0 && --blockers_[next] == 0) ready_.push(next);
+  }
+}
+
+void Scheduler::end_without_run(std::uint32_t node, State state, std::string summary,
+                                std::optional<Failure> failure) {
+  report_end(node, Attempt{.operation = options_.operation, .started = clock_.now()},
+             {state, std::move(failure), {}}, std::move(summary));
+  settle(node, state);
+}
+
+// ---- the loop
+
+void Scheduler::wait_once() {
+  std::optional<TimePoint> until = next_deadline();
+  if (const auto tick = sink_.next_tick(); tick && (!until || *tick < *until)) until = tick;
+  for (const Happening &happening : runner_.wait(until)) hear(happening);
+  escalate();
+  if (const auto tick = sink_.next_tick(); tick && *tick <= clock_.now()) sink_.tick();
+}
+
+void Scheduler::hear(const Happening &happening) {
+  if (happening.node == Happening::kWholeRun) return interrupt(happening.interrupt);
+  const auto at = running_.find(happening.node);
+  if (at == running_.end()) return;
+  Attempt &attempt = at->second;
+  if (const auto *exit = std::get_if<ExitReport>(&happening.report)) return finish(happening.node, *exit);
+  if (const auto *log = std::get_if<LogReport>(&happening.report)) {
+    Event said = event(Event::Type::log, happening.node, &attempt);
+    said.level = log->level;
+    said.message = log->message;
+    said.fields = log->fields;
+    return sink_.on(said);
+  }
+  if (const auto *text = std::get_if<TextReport>(&happening.report)) {
+    Event wrote = event(Event::Type::output, happening.node, &attempt);
+    wrote.message = text->bytes;
+    return sink_.on(wrote);
+  }
+  if (const auto *progress = std::get_if<ProgressReport>(&happening.report)) {
+    Event moved = event(Event::Type::progress, happening.node, &attempt);
+    moved.progress = *progress;
+    return sink_.on(moved);
+  }
+  attempt.take(happening.report, plan_.nodes[happening.node].schema);
+}
+
+void Scheduler::finish(std::uint32_t node, const ExitReport &exit) {
+  Attempt attempt = std::move(running_.at(node));
+  running_.erase(node);
+  const Node &what = plan_.nodes[node];
+  Ending ending = conclude(attempt, exit, what);
+  const bool again = ending.failure && worth_retrying(ending.failure->status) &&
+                     attempt.operation == Operation::run && attempt.number < what.retry.attempts &&
+                     (in_finally_ || !stopping());
+  if (again) return retry_later(node, attempt, std::move(ending));
+  report_end(node, attempt, ending, attempt.summary);
+  if (attempt.operation == Operation::undo) {
+    if (ending.failure) failed_ = true;
+    if (!ending.failure) memory_.forget(what.id);
+    return;
+  }
+  if (attempt.operation == Operation::run) {
+    finished_.push_back(node);
+    if (!ending.failure && !attempt.outputs.empty()) memory_.keep_outputs(what.id, attempt.outputs);
+  }
+  results_[node].outputs = std::move(attempt.outputs);
+  settle(node, ending.state);
+}
+
+void Scheduler::retry_later(std::uint32_t node, const Attempt &attempt, Ending ending) {
+  const Millis delay =
+      retry_delay(plan_.nodes[node].retry, attempt.number, ending.retry_after, options_.random());
+  Event again = event(Event::Type::step_retried, node, &attempt);
+  again.failure = ending.failure;
+  again.elapsed = delay;
+  sink_.on(again);
+  ++counts_.retried;
+  last_tries_.emplace(node, std::move(ending));
+  waiting_.push({clock_.now() + delay, node, attempt.number + 1});
+}
+
+/// Nothing new starts any more: steps that wait for another attempt have failed with their last one.
+void Scheduler::drop_waiting() {
+  if (in_finally_ || !stopping()) return;
+  while (!waiting_.empty()) {
+    const std::uint32_t node = waiting_.top().node;
+    waiting_.pop();
+    const auto last = last_tries_.extract(node);
+    finished_.push_back(node);
+    end_without_run(node, interrupts_ > 0 ? State::cancelled : State::failed, {}, last.mapped().failure);
+  }
+}
+
+void Scheduler::interrupt(int signal) {
+  if (interrupts_++ == 0) first_interrupt_ = signal;
+  // The first lets `finally` and rollback be: only a second one stops those.
+  for (auto &[node, attempt] : running_) {
+    if (interrupts_ == 1) {
+      if (!in_finally_ && (attempt.operation != Operation::undo || options_.operation == Operation::undo)) {
+        stop(node, attempt, Stop::cancel);
+      }
+    } else {
+      attempt.stop = Stop::cancel;
+      attempt.next_step.reset();
+      attempt.signalled = SIGKILL;
+      runner_.signal(node, SIGKILL);
+    }
+  }
+}
+
+void Scheduler::stop(std::uint32_t node, Attempt &attempt, Stop why) {
+  if (attempt.stop != Stop::no) return;
+  attempt.stop = why;
+  attempt.next_step = clock_.now() + options_.grace.before_term;
+  runner_.ask_to_stop(node);
+}
+
+/// Steps whose time is up, or who do not stop when asked to.
+void Scheduler::escalate() {
+  const TimePoint now = clock_.now();
+  for (auto &[node, attempt] : running_) {
+    if (!attempt.next_step || *attempt.next_step > now) continue;
+    if (attempt.stop == Stop::no) {
+      stop(node, attempt, Stop::timeout);
+    } else if (attempt.signalled == 0) {
+      attempt.signalled = SIGTERM;
+      attempt.next_step = now + options_.grace.before_kill;
+      runner_.signal(node, SIGTERM);
+    } else {
+      attempt.signalled = SIGKILL;
+      attempt.next_step.reset();
+      runner_.signal(node, SIGKILL);
+    }
+  }
+  drop_waiting();
+}
+
+std::optional<TimePoint> Scheduler::next_deadline() const {
+  std::optional<TimePoint> next;
+  const auto earlier = [&next](TimePoint at) { next = next ? std::min(*next, at) : at; };
+  for (const auto &[node, attempt] : running_) {
+    if (attempt.next_step) earlier(*attempt.next_step);
+  }
+  // Nothing to wake up for while every place is taken.
+  if (!waiting_.empty() && running_.size() < static_cast<std::size_t>(std::max(options_.jobs, 1))) {
+    earlier(waiting_.top().until);
+  }
+  return next;
+}
+
+// ---- events
+
+RunFacts Scheduler::facts() const {
+  return {options_.id, interrupts_ > 0 ? "cancelled" : failed_ ? "failed" : "ok"};
+}
+
+Event Scheduler::event(Event::Type type) const {
+  Event e;
+  e.type = type;
+  e.time = clock_.wall();
+  e.operation = options_.operation;
+  return e;
+}
+
+Event Scheduler::event(Event::Type type, std::uint32_t node, const Attempt *attempt) const {
+  Event e = event(type);
+  const Node &what = plan_.nodes[node];
+  e.step = what.id;
+  e.uses = what.uses;
+  e.index = node;
+  e.operation = attempt->operation;
+  e.attempt = attempt->number;
+  e.attempts = what.retry.attempts;
+  e.elapsed = since(attempt->started, clock_.now());
+  return e;
+}
+
+void Scheduler::report_end(std::uint32_t node, const Attempt &attempt, const Ending &ending, std::string summary) {
+  Event end = event(Event::Type::step_ended, node, &attempt);
+  end.state = ending.state;
+  end.verdict = attempt.verdict.value_or(Verdict::unknown);
+  end.summary = std::move(summary);
+  end.diffs = attempt.diffs;
+  end.fields = attempt.outputs;
+  end.failure = ending.failure;
+  sink_.on(end);
+  count(attempt, ending);
+}
+
+void Scheduler::announce() {
+  Event start = event(Event::Type::run_started);
+  start.pipeline = plan_.name;
+  start.file = plan_.file;
+  for (const Node &node : plan_.nodes) {
+    if (node.barrier || (node.finally && options_.operation != Operation::run)) continue;
+    start.steps.emplace_back(Value::Map{{"id", node.id}, {"uses", node.uses}});
+  }
+  sink_.on(start);
+}
+
+void Scheduler::count(const Attempt &attempt, const Ending &ending) {
+  if (attempt.operation == Operation::undo && !ending.failure) {
+    ++(ending.state == State::unchanged ? counts_.unchanged : counts_.undone);
+    return;
+  }
+  switch (ending.state) {
+    case State::changed:
+      ++counts_.changed;
+      return;
+    case State::unchanged:
+      ++counts_.unchanged;
+      return;
+    case State::skipped:
+      ++counts_.skipped;
+      return;
+    case State::failed:
+      ++counts_.failed;
+      return;
+    case State::cancelled:
+      ++counts_.cancelled;
+      return;
+    case State::unknown:
+      break;
+    case State::pending:
+      return;
+  }
+  switch (attempt.verdict.value_or(Verdict::unknown)) {
+    case Verdict::create:
+      ++counts_.create;
+      return;
+    case Verdict::change:
+      ++counts_.change;
+      return;
+    case Verdict::replace:
+      ++counts_.replace;
+      return;
+    case Verdict::remove:
+      ++counts_.remove;
+      return;
+    case Verdict::up_to_date:
+    case Verdict::unknown:
+      ++counts_.unknown;
+      return;
+  }
+}
+
+}  // namespace pipes

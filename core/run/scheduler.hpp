@@ -1,0 +1,111 @@
+#pragma once
+// Decides which step runs when. Knows no process, no disk and no real time: those are its seams.
+#include "core/plan/plan.hpp"
+#include "core/run/attempt.hpp"
+#include "core/run/clock.hpp"
+#include "core/run/event.hpp"
+#include "core/run/memory.hpp"
+#include "core/run/retry.hpp"
+#include "core/run/step_runner.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <queue>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace pipes {
+
+struct RunOptions {
+  Operation operation = Operation::run;  // undo: `pipe down`
+  int jobs = 4;
+  bool undo_data = false;  // undo may take data away, too
+  std::string id;          // ${run.id}
+  Grace grace;
+  std::function<double()> random = [] { return 0.5; };  // [0, 1), for jitter
+};
+
+struct RunOutcome {
+  Counts counts;
+  std::string status;  // "ok", "failed" or "cancelled"
+  int interrupt = 0;   // the first signal, if there was one
+  Value::Map outputs;  // [outputs] of the pipeline
+};
+
+/// Runs a plan once.
+class Scheduler {
+ public:
+  Scheduler(const Plan &, StepRunner &, const Clock &, EventSink &, Memory &, RunOptions);
+  /// Runs, plans or undoes every step of the plan. Throws only if the runner itself cannot go on.
+  RunOutcome run();
+
+ private:
+  using State = NodeResult::State;
+  struct Waiting {
+    TimePoint until;
+    std::uint32_t node;
+    int attempt;  // the next one's number
+    bool operator>(const Waiting &other) const { return until > other.until; }
+  };
+
+  // Phases.
+  void run_graph(std::uint32_t first, std::uint32_t last);
+  void undo(const std::vector<std::uint32_t> &nodes);
+  std::vector<std::uint32_t> to_roll_back() const;
+
+  // The graph.
+  void start_ready();
+  bool may_start(std::uint32_t node) const;
+  void begin(std::uint32_t node);
+  void launch(std::uint32_t node, int attempt, Operation, Plan::Params);
+  void settle(std::uint32_t node, State);
+  void end_without_run(std::uint32_t node, State, std::string summary, std::optional<Failure>);
+
+  // The loop.
+  void wait_once();
+  void hear(const Happening &);
+  void finish(std::uint32_t node, const ExitReport &);
+  void retry_later(std::uint32_t node, const Attempt &, Ending);
+  void interrupt(int signal);
+  void stop(std::uint32_t node, Attempt &, Stop why);
+  void escalate();
+  void drop_waiting();
+  std::optional<TimePoint> next_deadline() const;
+
+  // Events.
+  Event event(Event::Type) const;
+  Event event(Event::Type, std::uint32_t node, const Attempt *) const;
+  void announce();
+  void report_end(std::uint32_t node, const Attempt &, const Ending &, std::string summary);
+  void count(const Attempt &, const Ending &);
+
+  bool stopping() const { return failed_ || interrupts_ > 0; }
+  RunFacts facts() const;
+
+  const Plan &plan_;
+  StepRunner &runner_;
+  const Clock &clock_;
+  EventSink &sink_;
+  Memory &memory_;
+  RunOptions options_;
+
+  std::vector<NodeResult> results_;
+  std::vector<std::vector<std::uint32_t>> dependents_;
+  std::vector<std::uint32_t> blockers_;  // how many needs of each node have not ended
+  std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> ready_;  // in file order
+  std::map<std::string, std::queue<std::uint32_t>> pool_queues_;
+  std::map<std::string, int> pool_use_;
+  std::unordered_map<std::uint32_t, Attempt> running_;
+  std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> waiting_;  // for their next attempt
+  std::map<std::uint32_t, Ending> last_tries_;  // of those that wait: how the last attempt ended
+  std::vector<std::uint32_t> finished_;         // steps that were started, in the order they ended
+  TimePoint started_;
+  Counts counts_;
+  bool failed_ = false, in_finally_ = false;
+  int interrupts_ = 0, first_interrupt_ = 0;
+};
+
+}  // namespace pipes

@@ -1,0 +1,99 @@
+#include "core/run/step_process.hpp"
+
+#include "core/run/host.hpp"
+#include "core/run/packets.hpp"
+#include "core/run/wire.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <mutex>
+
+namespace pipes {
+namespace {
+
+// High up, so that a plugin that closes every descriptor and opens its own never gets one of these
+// numbers, and our messages never land in a file of its.
+constexpr int kFirstDescriptor = 200;
+
+void move_up(UniqueFd &fd) {
+  if (const int high = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, kFirstDescriptor); high >= 0) fd.reset(high);
+}
+
+/// Reaches the runner over the socket.
+class SocketLink final : public HostLink {
+ public:
+  SocketLink(int socket, int cancel) : socket_(socket), cancel_(cancel) {}
+
+  void send(const StepReport &report) override {
+    const std::string bytes = encode(report);
+    const std::lock_guard lock(mutex_);
+    // Without a runner there is nobody to work for.
+    if (!send_message(socket_, bytes)) ::_exit(kChannelLost);
+  }
+
+  std::string remember(const RememberReport &report) override {
+    send(report);
+    try {
+      if (const auto bytes = receive_message(socket_, assembler_)) return decode_answer(*bytes).problem;
+    } catch (const WireError &) {
+    }
+    ::_exit(kChannelLost);
+  }
+
+  int cancel_fd() const override { return cancel_; }
+
+ private:
+  int socket_, cancel_;
+  std::mutex mutex_;
+  MessageAssembler assembler_;
+};
+
+void become_independent(StepProcess &self) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != self.parent) ::_exit(1);
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_NAME, "pipe-step");
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(number, SIG_DFL);
+  // SIGPIPE stays ignored: a connection that the other side closed is an error to report, not a death.
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::dup2(self.output.get(), STDOUT_FILENO);
+  ::dup2(self.output.get(), STDERR_FILENO);
+  self.output.reset();
+  move_up(self.messages);
+  move_up(self.cancel);
+  // A core would hold the step's secrets.
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+}
+
+/// PIPE_ATTACH=<step> stops the process before the plugin runs, for a debugger to attach.
+void wait_for_debugger(const StepOrder &order) {
+  const char *wanted = std::getenv("PIPE_ATTACH");
+  if (wanted != nullptr && (order.id == wanted || order.uses == wanted)) ::raise(SIGSTOP);
+}
+
+}  // namespace
+
+void run_step_process(StepProcess self) {
+  become_independent(self);
+  try {
+    MessageAssembler assembler;
+    const auto bytes = receive_message(self.messages.get(), assembler);
+    if (!bytes) ::_exit(1);
+    const StepOrder order = decode_order(*bytes);
+    wait_for_debugger(order);
+    SocketLink link(self.messages.get(), self.cancel.get());
+    ::_exit(run_operation(order, link) == Status::ok ? 0 : 1);
+  } catch (...) {
+    ::_exit(1);
+  }
+}
+
+}  // namespace pipes

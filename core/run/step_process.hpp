@@ -1,0 +1,21 @@
+#pragma once
+#include "core/base/fd.hpp"
+
+#include <sys/types.h>
+
+namespace pipes {
+
+/// The exit code of a step process that cannot reach the runner any more.
+inline constexpr int kChannelLost = 113;
+
+/// What a fresh step process is born with.
+struct StepProcess {
+  pid_t parent;
+  UniqueFd messages, output, cancel;
+};
+
+/// The life of a step process, from fork to _exit: makes it independent of its parent (plugin-abi.md
+/// A3.5), takes its order from the socket and runs it.
+[[noreturn]] void run_step_process(StepProcess);
+
+}  // namespace pipes

@@ -1,0 +1,53 @@
+#pragma once
+// The small process that all step processes are forked from.
+#include "core/base/fd.hpp"
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pipes {
+
+/// What the zygote says of a step process: that it ended, or could not be started.
+struct ZygoteReport {
+  std::uint32_t node = 0;
+  int code = 0, signal = 0;
+  int start_errno = 0;
+};
+
+/// The runner's handle of the zygote. It is forked before a pipeline is read: so the cost of a step does
+/// not grow with the pipeline, and no secret is in the memory that steps inherit. It keeps only the
+/// environment variables that tools need (see environment.hpp). It forks, reaps and reports; once the
+/// runner is gone, however that came about, it kills every step's process group.
+class Zygote {
+ public:
+  /// Forks. The calling process must have one thread only. Throws pipes::Error.
+  static Zygote spawn();
+  Zygote(Zygote &&) noexcept = default;
+  Zygote &operator=(Zygote &&) noexcept = default;
+  ~Zygote();
+
+  /// Before the first step: variables to forget, as they hold a secret, and system libraries to load
+  /// (not initialise), so that no step has to.
+  void prepare(const std::vector<std::string> &forget, const std::vector<std::string> &libraries);
+  /// Starts a step process. It gets its end of the message socket, where its output goes, and what
+  /// becomes readable when it should stop; all three are closed here.
+  void start(std::uint32_t node, UniqueFd messages, UniqueFd output, UniqueFd cancel);
+  /// Sends a signal to a step's process group.
+  void signal(std::uint32_t node, int signal);
+
+  /// Readable when `read` has something.
+  int descriptor() const { return control_.get(); }
+  /// The next report, without waiting. Throws pipes::Error if the zygote is gone.
+  std::optional<ZygoteReport> read();
+
+ private:
+  Zygote(UniqueFd control, pid_t pid) : control_(std::move(control)), pid_(pid) {}
+  UniqueFd control_;
+  pid_t pid_ = -1;
+};
+
+}  // namespace pipes
