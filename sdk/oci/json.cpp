@@ -1,35 +1,71 @@
 #include "json.hpp"
 
+#include <fmt/core.h>
+
 #include <set>
 #include <vector>
 
-#include <fmt/core.h>
-
 namespace pipes::oci {
 namespace {
-constexpr int kMaxDepth = 32;
-}
+
+constexpr std::size_t kMaxDepth = 32;
+/// Objects keep the order of their keys and so are searched from the start.
+constexpr std::size_t kMaxKeys = 1024;
+
+/// Reads a document and keeps nothing of it but what is wrong. (The parser's own callback could do this,
+/// but takes quadratic time for long lists.)
+class Checker {
+ public:
+  std::string problem;
+
+  bool null() { return true; }
+  bool boolean(bool) { return true; }
+  bool number_integer(Json::number_integer_t) { return true; }
+  bool number_unsigned(Json::number_unsigned_t) { return true; }
+  bool number_float(Json::number_float_t, const std::string &) { return true; }
+  bool string(std::string &) { return true; }
+  bool binary(Json::binary_t &) { return true; }
+  bool start_object(std::size_t) {
+    keys_.emplace_back();
+    return deeper();
+  }
+  bool end_object() {
+    keys_.pop_back();
+    return shallower();
+  }
+  bool start_array(std::size_t) { return deeper(); }
+  bool end_array() { return shallower(); }
+  bool key(std::string &key) {
+    if (!keys_.back().insert(key).second)
+      problem = fmt::format("it has the key \"{}\" twice", key.substr(0, 64));
+    if (keys_.back().size() > kMaxKeys) problem = "an object in it has too many keys";
+    return problem.empty();
+  }
+  bool parse_error(std::size_t, const std::string &, const nlohmann::detail::exception &) {
+    problem = "it is not JSON";
+    return false;
+  }
+
+ private:
+  bool deeper() {
+    if (++depth_ > kMaxDepth) problem = "it is nested too deeply";
+    return problem.empty();
+  }
+  bool shallower() {
+    --depth_;
+    return true;
+  }
+
+  std::size_t depth_ = 0;
+  std::vector<std::set<std::string>> keys_;  // of each object that is open
+};
+
+}  // namespace
 
 ParsedJson parse_json(std::string_view text) {
-  std::string problem;
-  std::vector<std::set<std::string>> keys;  // of each object that is open
-  const auto watch = [&](int depth, Json::parse_event_t event, Json &value) {
-    if (depth > kMaxDepth) problem = "it is nested too deeply";
-    if (event == Json::parse_event_t::object_start) {
-      keys.emplace_back();
-    } else if (event == Json::parse_event_t::object_end) {
-      keys.pop_back();
-    } else if (event == Json::parse_event_t::key) {
-      const std::string &key = value.get_ref<const std::string &>();
-      if (!keys.back().insert(key).second)
-        problem = fmt::format("it has the key \"{}\" twice", key.substr(0, 64));
-    }
-    return problem.empty();  // false: what follows is read, but not kept
-  };
-  Json value = Json::parse(text, watch, false);
-  if (problem.empty() && value.is_discarded()) problem = "it is not JSON";
-  if (!problem.empty()) return {{}, std::move(problem)};
-  return {std::move(value), {}};
+  Checker checker;
+  if (!Json::sax_parse(text, &checker)) return {{}, std::move(checker.problem)};
+  return {Json::parse(text, nullptr, false), {}};
 }
 
 std::optional<std::string> text_member(const Json &object, std::string_view key) {

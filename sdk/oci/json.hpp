@@ -11,7 +11,8 @@ namespace pipes::oci {
 using Json = nlohmann::ordered_json;
 
 /// A JSON document, or what is wrong with it. Refuses what two readers could understand differently:
-/// a key twice in one object, nesting beyond 32, bytes after the end.
+/// a key twice in one object, bytes after the end; and what is made to exhaust one: nesting beyond 32,
+/// more than 1024 keys in one object.
 struct ParsedJson {
   Json value;
   std::string problem;  // empty: fine
