@@ -1,0 +1,486 @@
+"""Registries for tests: Debian's docker-registry, and one in memory that does what a test tells it to.
+
+    with Registry() as r: ...                      # plain http, on a free loopback port
+    with Registry(tls=True, users={"me": "pw"}) as r: ... r.ca_file ...
+    with FakeRegistry(fault=lambda request: Answer(500)) as r: ... r.requests ...
+"""
+
+import base64
+import collections
+import gzip
+import hashlib
+import http.client
+import http.server
+import io
+import json
+import pathlib
+import random
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import tarfile
+import tempfile
+import threading
+import time
+import urllib.parse
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+
+def digest_of(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Certificates:
+    """A CA of its own and a certificate for localhost."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.ca_file, self.cert, self.key = (self.folder / n for n in ("ca.pem", "server.pem", "server.key"))
+        names = self.folder / "names.cnf"
+        names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:127.0.0.2\n")
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        self._openssl("req", "-x509", *curve, "-days", "2", "-subj", "/CN=test CA",
+                      "-keyout", self.folder / "ca.key", "-out", self.ca_file)  # fmt: skip
+        self._openssl("req", *curve, "-subj", "/CN=localhost", "-keyout", self.key, "-out", self.folder / "server.csr")
+        self._openssl("x509", "-req", "-in", self.folder / "server.csr", "-CA", self.ca_file,
+                      "-CAkey", self.folder / "ca.key", "-CAcreateserial", "-days", "2",
+                      "-extfile", names, "-out", self.cert)  # fmt: skip
+
+    @staticmethod
+    def _openssl(*args):
+        subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
+
+
+class Image:
+    """A small image in memory: `manifest` (bytes), `blobs` (digest -> bytes), `digest`."""
+
+    def __init__(self, sizes=(1000,), seed=1, os="linux", architecture="amd64", docker=False):
+        rng = random.Random(seed)
+        self.blobs, layers, diff_ids = {}, [], []
+        for number, size in enumerate(sizes):
+            tar = io.BytesIO()
+            with tarfile.open(fileobj=tar, mode="w") as archive:
+                info = tarfile.TarInfo(f"file-{number}")
+                info.size = size
+                archive.addfile(info, io.BytesIO(rng.randbytes(size)))
+            diff_ids.append(digest_of(tar.getvalue()))
+            layers.append(self._blob(gzip.compress(tar.getvalue(), 1, mtime=0), self._type(OCI_LAYER, docker)))
+        config = {"architecture": architecture, "os": os, "config": {"Cmd": ["/file-0"]},
+                  "rootfs": {"type": "layers", "diff_ids": diff_ids}}  # fmt: skip
+        self.config = self._blob(json.dumps(config).encode(), self._type(OCI_CONFIG, docker))
+        self.layers = layers
+        self.media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
+        self.manifest = json.dumps({"schemaVersion": 2, "mediaType": self.media_type, "config": self.config,
+                                    "layers": layers}).encode()  # fmt: skip
+        self.digest = digest_of(self.manifest)
+        self.platform = {"os": os, "architecture": architecture}
+        self.children = []
+
+    @staticmethod
+    def _type(oci, docker):
+        if not docker:
+            return oci
+        return {OCI_LAYER: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                OCI_CONFIG: "application/vnd.docker.container.image.v1+json"}[oci]  # fmt: skip
+
+    def _blob(self, data, media_type):
+        self.blobs[digest_of(data)] = data
+        return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
+
+    @property
+    def size(self):
+        """Config and layers."""
+        return sum(map(len, self.blobs.values()))
+
+
+class Index:
+    """Several images under one digest; has the members of Image that a push needs."""
+
+    def __init__(self, images, docker=False):
+        self.children = list(images)
+        self.media_type = DOCKER_LIST if docker else OCI_INDEX
+        self.manifest = json.dumps({"schemaVersion": 2, "mediaType": self.media_type, "manifests": [
+            {"mediaType": i.media_type, "digest": i.digest, "size": len(i.manifest), "platform": i.platform}
+            for i in self.children]}).encode()  # fmt: skip
+        self.digest = digest_of(self.manifest)
+        self.blobs = {}
+
+
+class _Server:
+    """What both kinds of registry have: an address, and requests of the test's own."""
+
+    host = "localhost"
+    ca_file = None
+    login = None  # (user, password)
+
+    @property
+    def address(self):
+        return f"{self.host}:{self.port}"
+
+    @property
+    def url(self):
+        return f"{'https' if self.ca_file else 'http'}://{self.address}"
+
+    def request(self, method, path, body=None, headers=None):
+        """Status, headers, body."""
+        headers = dict(headers or {})
+        if self.login:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(self.login).encode()).decode()
+        if self.ca_file:
+            context = ssl.create_default_context(cafile=str(self.ca_file))
+            connection = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=context)
+        else:
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def push(self, image, repository, tag=None):
+        """Puts an image there, without pipe. Returns its digest."""
+        for child in image.children:
+            self.push(child, repository)
+        for digest, data in image.blobs.items():
+            status, headers, _ = self.request("POST", f"/v2/{repository}/blobs/uploads/", b"")
+            assert status == 202, status
+            place = urllib.parse.urlsplit(headers["Location"])
+            path = f"{place.path}?{place.query + '&' if place.query else ''}digest={digest}"
+            status, _, body = self.request("PUT", path, data, {"Content-Type": "application/octet-stream"})
+            assert status == 201, (status, body)
+        path = f"/v2/{repository}/manifests/{tag or image.digest}"
+        status, _, body = self.request("PUT", path, image.manifest, {"Content-Type": image.media_type})
+        assert status == 201, (status, body)
+        return image.digest
+
+    def digest(self, repository, reference):
+        """Of a manifest there; None if there is none."""
+        accept = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
+        status, headers, _ = self.request("HEAD", f"/v2/{repository}/manifests/{reference}", headers={"Accept": accept})
+        return headers["Docker-Content-Digest"] if status == 200 else None
+
+
+class Registry(_Server):
+    """Debian's docker-registry on a free loopback port, with a folder of its own."""
+
+    def __init__(self, tls=False, users=None, delete=True, maintenance=None, port=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipe-registry-"))
+        self.port = port or free_port()
+        self.data = self.folder / "data"
+        self._process = None
+        self._log = self.folder / "log"
+        self._seen = 0
+        config = {"version": "0.1", "log": {"level": "info"},
+                  "storage": {"filesystem": {"rootdirectory": str(self.data)}, "delete": {"enabled": delete},
+                              "cache": {"blobdescriptor": "inmemory"}},
+                  "http": {"addr": f"127.0.0.1:{self.port}", "secret": "s" * 32}}  # fmt: skip
+        if maintenance:
+            config["storage"]["maintenance"] = maintenance
+        if tls:
+            self.certificates = Certificates(self.folder)
+            self.ca_file = self.certificates.ca_file
+            config["http"]["tls"] = {"certificate": str(self.certificates.cert), "key": str(self.certificates.key)}
+        if users:
+            passwords = self.folder / "htpasswd"
+            lines = [
+                subprocess.run(["htpasswd", "-niBC", "5", user], input=password, check=True, capture_output=True, text=True)
+                for user, password in users.items()
+            ]
+            passwords.write_text("".join(line.stdout.strip() + "\n" for line in lines))
+            config["auth"] = {"htpasswd": {"realm": "test", "path": str(passwords)}}
+            self.login = next(iter(users.items()))
+        self._config = self.folder / "config.yml"
+        self._config.write_text(json.dumps(config))  # JSON is YAML
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self):
+        with open(self._log, "ab") as log:
+            self._process = subprocess.Popen(
+                ["docker-registry", "serve", str(self._config)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        for _ in range(200):
+            if self._process.poll() is not None:
+                raise AssertionError(f"docker-registry ended:\n{self._log.read_text()}")
+            try:
+                self.request("GET", "/v2/")
+                self.forget_requests()
+                return self
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError(f"docker-registry does not answer:\n{self._log.read_text()}")
+
+    def stop(self):
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @property
+    def requests(self):
+        """(method, path without query, status) of each request since the start, or since
+        forget_requests(), as its own access log has them."""
+        time.sleep(0.05)
+        found = re.findall(r'\] "([A-Z]+) (\S+) HTTP/[\d.]+" (\d+) ', self._log.read_text())
+        return [(m, p.partition("?")[0], int(s)) for m, p, s in found][self._seen :]
+
+    def forget_requests(self):
+        self._seen = 0
+        self._seen = len(self.requests)
+
+    def write_login(self, docker_config):
+        """Keeps its login in `docker_config`/config.json, as `docker login` would."""
+        write_login(docker_config, self.address, self.login)
+
+
+def write_login(docker_config, address, login, **more):
+    folder = pathlib.Path(docker_config)
+    folder.mkdir(parents=True, exist_ok=True)
+    auth = base64.b64encode(":".join(login).encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {address: {"auth": auth}}, **more}))
+
+
+class Answer:
+    """What a scripted server answers. `length` lies about the size; `cut` closes after that many bytes
+    of the body; `delay` in seconds comes first, `stall` after the cut."""
+
+    def __init__(self, status=200, body=b"", headers=None, length=None, cut=None, delay=0, stall=0):
+        self.status, self.headers, self.length = status, dict(headers or {}), length
+        self.body = body.encode() if isinstance(body, str) else body
+        self.cut, self.delay, self.stall = cut, delay, stall
+
+
+Request = collections.namedtuple("Request", "method path query headers body")
+
+
+class Scripted(_Server):
+    """An HTTP(S) server that answers what `answer(request)` gives (None: 404) and keeps all requests."""
+
+    def __init__(self, answer=None, certificates=None, host="localhost", bind="127.0.0.1"):
+        self.host = host
+        self.requests = []
+        self._answer = answer or (lambda request: None)
+        self._lock = threading.Lock()
+        scripted = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one_request(self):
+                try:
+                    super().handle_one_request()
+                except OSError:  # whoever asked is gone
+                    self.close_connection = True
+
+            def do(self):
+                scripted._serve(self)
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):  # a TLS greeting to a plain port, a certificate that is refused
+                pass
+
+        self._server = Server((bind, 0), Handler)
+        self.port = self._server.server_address[1]
+        if certificates:
+            self.ca_file = certificates.ca_file
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates.cert, certificates.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def count(self, method, part=""):
+        """How many requests had this method and `part` in their path."""
+        return sum(1 for r in self.requests if r.method == method and part in r.path)
+
+    def _serve(self, handler):
+        path, _, query = handler.path.partition("?")
+        request = Request(
+            handler.command, path, dict(urllib.parse.parse_qsl(query)), handler.headers, self._read_body(handler)
+        )
+        with self._lock:
+            self.requests.append(request)
+        answer = self.answer(request) or Answer(404)
+        time.sleep(answer.delay)
+        handler.send_response(answer.status)
+        for name, value in answer.headers.items():
+            handler.send_header(name, value)
+        body = b"" if request.method == "HEAD" else answer.body
+        if "Content-Length" not in answer.headers and answer.status != 204:
+            handler.send_header("Content-Length", str(answer.length if answer.length is not None else len(answer.body)))
+        handler.end_headers()
+        handler.wfile.write(body if answer.cut is None else body[: answer.cut])
+        handler.wfile.flush()
+        time.sleep(answer.stall)
+        if answer.cut is not None:
+            handler.close_connection = True
+
+    @staticmethod
+    def _read_body(handler):
+        if handler.headers.get("Transfer-Encoding") != "chunked":
+            return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(handler.rfile.readline(), 16):
+            body += handler.rfile.read(size)
+            handler.rfile.readline()
+        handler.rfile.readline()
+        return body
+
+    def answer(self, request):
+        return self._answer(request)
+
+
+class TokenServer(Scripted):
+    """Gives bearer tokens for scopes. With `login`, only to who logs in; with `identity_token`, to who
+    brings that. `lifetime` seconds; `field` is the name the token comes under."""
+
+    def __init__(self, login=None, identity_token=None, lifetime=300, field="token", **options):
+        super().__init__(**options)
+        self._wants, self._identity, self._lifetime, self._field = login, identity_token, lifetime, field
+        self.granted = {}  # token -> scopes
+
+    def answer(self, request):
+        form = request.query
+        if request.method == "POST":
+            form = dict(urllib.parse.parse_qsl(request.body.decode()))
+            if form.get("refresh_token") != self._identity or form.get("grant_type") != "refresh_token":
+                return Answer(401, json.dumps({"details": "unknown refresh token"}))
+            scopes = form.get("scope", "").split()
+        else:
+            if self._wants:
+                expected = "Basic " + base64.b64encode(":".join(self._wants).encode()).decode()
+                if request.headers.get("Authorization") != expected:
+                    return Answer(401, json.dumps({"details": "incorrect username or password"}))
+            scopes = [form["scope"]] if "scope" in form else []
+        token = f"token-{len(self.granted) + 1}"
+        self.granted[token] = scopes
+        return Answer(200, json.dumps({self._field: token, "expires_in": self._lifetime}))
+
+
+class FakeRegistry(Scripted):
+    """A registry in memory. `fault(request)` may answer instead of it; `token_server` makes it want
+    bearer tokens, `login` a password."""
+
+    def __init__(self, fault=None, token_server=None, realm=None, login=None, **options):
+        super().__init__(**options)
+        self.fault = fault or (lambda request: None)
+        self.token_server, self.realm, self.login = token_server, realm, login
+        self.blobs, self.manifests, self.uploads = {}, {}, 0  # repository -> {digest: …}
+
+    def add(self, image, repository, tag=None):
+        for child in image.children:
+            self.add(child, repository)
+        self.blobs.setdefault(repository, {}).update(image.blobs)
+        kept = self.manifests.setdefault(repository, {})
+        kept[image.digest] = (image.media_type, image.manifest)
+        if tag:
+            kept[tag] = kept[image.digest]
+        return image.digest
+
+    def refusal(self, request):
+        """The 401, if this request brings no login that is good enough."""
+        sent = request.headers.get("Authorization", "")
+        if self.token_server:
+            token = sent.removeprefix("Bearer ")
+            if token in self.token_server.granted:
+                return None
+            repository = re.match(r"/v2/(.+)/(blobs|manifests|tags)/", request.path)
+            scope = f"repository:{repository[1]}:pull,push" if repository else "registry:catalog:*"
+            realm = self.realm or self.token_server.url + "/token"
+            return Answer(401, '{"errors":[{"code":"UNAUTHORIZED"}]}', {
+                "WWW-Authenticate": f'Bearer realm="{realm}",service="test registry",scope="{scope}"'})  # fmt: skip
+        if self.login and sent != "Basic " + base64.b64encode(":".join(self.login).encode()).decode():
+            return Answer(401, '{"errors":[{"code":"UNAUTHORIZED"}]}', {"WWW-Authenticate": 'Basic realm="test"'})
+        return None
+
+    def answer(self, request):
+        answer = self.fault(request) or self.refusal(request)
+        if answer:
+            return answer
+        if request.path == "/v2/":
+            return Answer(200, "{}", {"Docker-Distribution-Api-Version": "registry/2.0"})
+        if match := re.fullmatch(r"/v2/(.+)/manifests/([^/]+)", request.path):
+            return self._manifest(request, *match.groups())
+        if match := re.fullmatch(r"/v2/(.+)/blobs/(sha256:[0-9a-f]{64})", request.path):
+            return self._blob(request, *match.groups())
+        if match := re.fullmatch(r"/v2/(.+)/blobs/uploads/([^/]*)", request.path):
+            return self._upload(request, *match.groups())
+        if match := re.fullmatch(r"/v2/(.+)/tags/list", request.path):
+            tags = [name for name in self.manifests.get(match[1], {}) if ":" not in name]
+            return Answer(200, json.dumps({"name": match[1], "tags": tags or None}))
+        return None
+
+    def _manifest(self, request, repository, reference):
+        kept = self.manifests.setdefault(repository, {})
+        if request.method == "PUT":
+            entry = (request.headers["Content-Type"], request.body)
+            kept[reference] = kept[digest_of(request.body)] = entry
+            return Answer(201, headers={"Docker-Content-Digest": digest_of(request.body)})
+        if reference not in kept:
+            return Answer(404, '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+        if request.method == "DELETE":
+            gone = kept[reference]
+            for name in [name for name, entry in kept.items() if entry == gone]:
+                del kept[name]
+            return Answer(202)
+        media_type, body = kept[reference]
+        return Answer(200, body, {"Content-Type": media_type, "Docker-Content-Digest": digest_of(body)})
+
+    def _blob(self, request, repository, digest):
+        data = self.blobs.get(repository, {}).get(digest)
+        if data is None:
+            return Answer(404, '{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown"}]}')
+        match = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        if not match:
+            return Answer(200, data, {"Content-Type": "application/octet-stream"})
+        start = int(match[1])
+        return Answer(206, data[start:], {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"})
+
+    def _upload(self, request, repository, session):
+        kept = self.blobs.setdefault(repository, {})
+        if request.method == "POST":
+            digest, source = request.query.get("mount"), request.query.get("from")
+            if digest and digest in self.blobs.get(source, {}):
+                kept[digest] = self.blobs[source][digest]
+                return Answer(201, headers={"Docker-Content-Digest": digest})
+            self.uploads += 1
+            return Answer(202, headers={"Location": f"/v2/{repository}/blobs/uploads/{self.uploads}?_state=x%3D"})
+        if request.method == "DELETE":
+            return Answer(204)
+        digest = request.query.get("digest")
+        if digest != digest_of(request.body):
+            return Answer(400, '{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"}]}')
+        kept[digest] = request.body
+        return Answer(201, headers={"Docker-Content-Digest": digest})
