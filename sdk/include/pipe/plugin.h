@@ -33,6 +33,12 @@ extern "C" {
 #else
 #define PIPE_NOEXCEPT
 #endif
+/* Part of a function's type, and allowed in a typedef, only since C++17. */
+#if defined(__cplusplus) && __cplusplus >= 201703L
+#define PIPE_NOEXCEPT_TYPE noexcept
+#else
+#define PIPE_NOEXCEPT_TYPE
+#endif
 
 typedef struct pipe_str {
   const char *data;
@@ -131,7 +137,7 @@ typedef struct pipe_host_v1 {
   const void *(*extension)(pipe_run *, const char *id) PIPE_NOEXCEPT;
 } pipe_host_v1;
 
-typedef pipe_status (*pipe_operation)(const pipe_host_v1 *, pipe_run *) PIPE_NOEXCEPT;
+typedef pipe_status (*pipe_operation)(const pipe_host_v1 *, pipe_run *) PIPE_NOEXCEPT_TYPE;
 
 typedef struct pipe_step_v1 {
   uint32_t size;
