@@ -1,0 +1,64 @@
+#include <pipe/oci/transfer.hpp>
+
+#include <fmt/core.h>
+#include <pipe/http/client.hpp>
+#include <pipe/oci/archive.hpp>
+
+#include "registries_conf.hpp"
+
+namespace pipes::oci {
+
+PlatformChoice PlatformChoice::parse(std::string_view text) {
+  if (text == "all") return {.all = true};
+  if (text.empty()) return {};
+  return {.all = false, .platform = Platform::parse(text)};
+}
+
+Resolved resolve(const Reference &reference, const RegistryOptions &options, sdk::Observer &observer) {
+  const std::vector<Endpoint> endpoints = RegistriesConf::load().to_pull(reference);
+  for (const Endpoint &endpoint : endpoints) {
+    try {
+      RegistryOptions how = options;
+      how.insecure = how.insecure || endpoint.insecure;
+      Registry registry(endpoint.reference.registry, how, observer);
+      const std::string id = endpoint.reference.identifier();
+      if (std::optional<Descriptor> root = registry.head_manifest(endpoint.reference.repository, id))
+        return {.root = std::move(*root)};
+      throw sdk::Error(PIPE_E_NOT_FOUND, fmt::format("{} does not exist", endpoint.reference.str()),
+                       "check repository and tag");
+    } catch (const sdk::Error &error) {
+      if (!endpoint.mirror || error.status == PIPE_E_CANCELLED) throw;
+      observer.log(sdk::Level::warning,
+                   fmt::format("mirror {}: {}", endpoint.reference.registry, error.message));
+    }
+  }
+  throw sdk::Error(PIPE_E_INTERNAL, "a name without a place to look for it");
+}
+
+Descriptor local(const ImageName &name, Store &store) {
+  switch (name.kind) {
+    case ImageName::Kind::oci_layout:
+      return import_layout(name.path, name.ref, store);
+    case ImageName::Kind::oci_archive:
+    case ImageName::Kind::docker_archive:
+      return import_archive(name.path, name.ref, store);
+    case ImageName::Kind::registry:
+    case ImageName::Kind::docker_daemon:
+      break;
+  }
+  if (std::optional<Descriptor> image = store.resolve(name.str())) return *image;
+  if (name.kind == ImageName::Kind::registry && name.reference.digest)
+    for (const StoredImage &image : store.list())
+      if (image.descriptor.digest == *name.reference.digest) return image.descriptor;
+  const std::string shown = name.kind == ImageName::Kind::registry ? name.reference.familiar() : name.str();
+  throw sdk::Error(PIPE_E_NOT_FOUND,
+                   fmt::format("there is no image {} in the store {}", shown, store.path().string()),
+                   "add a pull step before this one, or check the name");
+}
+
+bool is_unreachable(const sdk::Error &error) {
+  return error.status == PIPE_E_TRANSIENT || error.status == PIPE_E_TIMEOUT ||
+         dynamic_cast<const http::TlsError *>(&error) != nullptr;
+}
+
+}  // namespace pipes::oci
