@@ -44,8 +44,8 @@ Ending failed(Status status, std::string message, std::string hint = {}) {
 }
 
 State success(const Attempt &attempt) {
-  const Verdict said = attempt.verdict.value_or(attempt.operation == Operation::plan ? Verdict::unknown
-                                                                                      : Verdict::change);
+  const Verdict said =
+      attempt.verdict.value_or(attempt.operation == Operation::plan ? Verdict::unknown : Verdict::change);
   if (said == Verdict::up_to_date) return State::unchanged;
   return attempt.operation == Operation::plan ? State::unknown : State::changed;
 }
@@ -63,10 +63,11 @@ Ending died(const Attempt &attempt, const ExitReport &exit, const Node &node) {
                       ? "nobody here did that: see the kernel's log for a lack of memory"
                       : "");
   }
-  return failed(Status::internal, fmt::format("plugin '{}' crashed ({})", node.uses, name),
-                fmt::format("this is a fault in {}: report it to its author with the log; PIPE_ATTACH={} stops "
-                            "the step before it runs, for a debugger",
-                            node.plugin.string(), node.uses));
+  return failed(
+      Status::internal, fmt::format("plugin '{}' crashed ({})", node.uses, name),
+      fmt::format("this is a fault in {}: report it to its author with the log; PIPE_ATTACH={} stops "
+                  "the step before it runs, for a debugger",
+                  node.plugin.string(), node.uses));
 }
 
 }  // namespace
@@ -108,7 +109,8 @@ Ending conclude(const Attempt &attempt, const ExitReport &exit, const Node &node
   }
   if (attempt.stop == Stop::timeout) {
     return failed(Status::timeout,
-                  fmt::format("took longer than its timeout of {}", format_duration(node.timeout.value_or(Millis{0}).count())),
+                  fmt::format("took longer than its timeout of {}",
+                              format_duration(node.timeout.value_or(Millis{0}).count())),
                   "raise `timeout`, if it needs the time");
   }
   if (!attempt.done) return died(attempt, exit, node);

@@ -1,9 +1,9 @@
 #include "core/run/host.hpp"
 
-#include <boost/dll/shared_library.hpp>
 #include <fmt/core.h>
 #include <pipe/plugin.h>
 #include <poll.h>
+#include <boost/dll/shared_library.hpp>
 
 #include <algorithm>
 #include <array>
@@ -22,9 +22,15 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kProgressInterval{100};
 constexpr int kMaxDepth = 32;
 
-std::string_view view(pipe_str s) { return s.data == nullptr ? std::string_view() : std::string_view(s.data, s.size); }
-std::string copy(pipe_str s) { return std::string(view(s)); }
-pipe_str borrow(std::string_view s) { return {s.data(), s.size()}; }
+std::string_view view(pipe_str s) {
+  return s.data == nullptr ? std::string_view() : std::string_view(s.data, s.size);
+}
+std::string copy(pipe_str s) {
+  return std::string(view(s));
+}
+pipe_str borrow(std::string_view s) {
+  return {s.data(), s.size()};
+}
 
 /// Values as a plugin sees them. What they point to lives as long as the operation.
 class Lender {
@@ -171,7 +177,8 @@ pipe_status host_param(pipe_run *run, pipe_str name, pipe_value *out) noexcept {
       out->as.i = run->order.undo_data ? 1 : 0;
       return PIPE_OK;
     }
-    if (std::ranges::find(run->order.unknown, view(name)) != run->order.unknown.end()) return PIPE_E_NOT_FOUND;
+    if (std::ranges::find(run->order.unknown, view(name)) != run->order.unknown.end())
+      return PIPE_E_NOT_FOUND;
     if (const Value *value = member(run->order.params, view(name))) {
       const std::lock_guard lock(run->mutex);
       *out = run->lender.lend(*value);
@@ -209,7 +216,8 @@ pipe_status host_remember(pipe_run *run, pipe_str key, const pipe_value *value) 
     RememberReport report{copy(key), {}};
     if (value == nullptr || !take(*value, report.value)) return PIPE_E_INVALID;
     if (const std::string problem = run->link.remember(report); !problem.empty()) {
-      run->link.send(LogReport{4, fmt::format("cannot keep '{}' for a later undo: {}", report.key, problem), {}});
+      run->link.send(
+          LogReport{4, fmt::format("cannot keep '{}' for a later undo: {}", report.key, problem), {}});
       return PIPE_E_IO;
     }
     std::erase_if(run->remembered, [&](const auto &pair) { return pair.first == report.key; });
@@ -246,7 +254,8 @@ void host_log(pipe_run *run, std::int32_t level, pipe_str message, const pipe_va
 void host_progress(pipe_run *run, const pipe_progress *progress) noexcept {
   guarded([&]() -> pipe_status {
     // `label` is the last member of ABI 1.0.
-    if (progress == nullptr || progress->size < offsetof(pipe_progress, label) + sizeof(pipe_str)) return PIPE_OK;
+    if (progress == nullptr || progress->size < offsetof(pipe_progress, label) + sizeof(pipe_str))
+      return PIPE_OK;
     const std::lock_guard lock(run->mutex);
     const auto now = steady_clock::now();
     const bool complete = progress->total != 0 && progress->done >= progress->total;
@@ -263,7 +272,9 @@ void host_progress(pipe_run *run, const pipe_progress *progress) noexcept {
   });
 }
 
-int host_cancel_fd(pipe_run *run) noexcept { return run->link.cancel_fd(); }
+int host_cancel_fd(pipe_run *run) noexcept {
+  return run->link.cancel_fd();
+}
 
 std::int32_t host_cancelled(pipe_run *run) noexcept {
   pollfd poll_fd{run->link.cancel_fd(), POLLIN, 0};
@@ -275,13 +286,16 @@ void host_fail(pipe_run *run, pipe_status status, pipe_str message, pipe_str hin
   guarded([&]() -> pipe_status {
     const bool known = status > PIPE_OK && status <= PIPE_E_INTERNAL;
     run->failure_told = true;
-    run->link.send(FailReport{known ? static_cast<Status>(status) : Status::internal, copy(message), copy(hint),
+    run->link.send(FailReport{known ? static_cast<Status>(status) : Status::internal, copy(message),
+                              copy(hint),
                               std::chrono::milliseconds(std::max<std::int64_t>(0, retry_after_ms))});
     return PIPE_OK;
   });
 }
 
-const void *host_extension(pipe_run *, const char *) noexcept { return nullptr; }
+const void *host_extension(pipe_run *, const char *) noexcept {
+  return nullptr;
+}
 
 constexpr std::string_view kVersion = PIPE_VERSION;
 constexpr pipe_host_v1 kHost{
@@ -333,10 +347,10 @@ pipe_operation find_operation(const StepOrder &order) {
   const pipe_plugin_v1 &plugin = load(order.plugin);
   if (plugin.size < sizeof(pipe_plugin_v1) || plugin.abi_major != PIPE_ABI_MAJOR ||
       plugin.abi_minor > PIPE_ABI_MINOR || plugin.steps == nullptr) {
-    throw LoadProblem{fmt::format("plugin '{}' ({}) was built for pipe ABI {}.{}; this pipe provides {}.{}",
-                                  order.uses, order.plugin, plugin.abi_major, plugin.abi_minor, PIPE_ABI_MAJOR,
-                                  PIPE_ABI_MINOR),
-                      "update pipe, or rebuild the plugin with its SDK"};
+    throw LoadProblem{
+        fmt::format("plugin '{}' ({}) was built for pipe ABI {}.{}; this pipe provides {}.{}", order.uses,
+                    order.plugin, plugin.abi_major, plugin.abi_minor, PIPE_ABI_MAJOR, PIPE_ABI_MINOR),
+        "update pipe, or rebuild the plugin with its SDK"};
   }
   for (const pipe_step_v1 *const *at = plugin.steps; *at != nullptr; ++at) {
     const pipe_step_v1 &step = **at;
@@ -352,8 +366,9 @@ pipe_operation find_operation(const StepOrder &order) {
         return has(offsetof(pipe_step_v1, undo)) ? step.undo : nullptr;
     }
   }
-  throw LoadProblem{fmt::format("{} holds no step '{}', though its metadata says so", order.plugin, order.uses),
-                    "rebuild the plugin"};
+  throw LoadProblem{
+      fmt::format("{} holds no step '{}', though its metadata says so", order.plugin, order.uses),
+      "rebuild the plugin"};
 }
 
 Status perform(const StepOrder &order, HostLink &link) {

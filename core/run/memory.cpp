@@ -32,7 +32,9 @@ std::filesystem::path DiskMemory::file(const std::string &step, const char *kind
   return folder_ / (file_name(step) + "." + kind + ".json");
 }
 
-Value::Map DiskMemory::remembered(const std::string &step) const { return read(file(step, kRemembered)); }
+Value::Map DiskMemory::remembered(const std::string &step) const {
+  return read(file(step, kRemembered));
+}
 
 std::string DiskMemory::remember(const std::string &step, const std::string &key, const Value &value) {
   if (redactor_.value(value) != value) return "it holds a secret";
@@ -48,7 +50,9 @@ std::string DiskMemory::remember(const std::string &step, const std::string &key
   }
 }
 
-Value::Map DiskMemory::outputs(const std::string &step) const { return read(file(step, kOutputs)); }
+Value::Map DiskMemory::outputs(const std::string &step) const {
+  return read(file(step, kOutputs));
+}
 
 void DiskMemory::keep_outputs(const std::string &step, const Value::Map &outputs) {
   Value::Map masked = redactor_.map(outputs);

@@ -8,8 +8,9 @@ namespace pipes {
 namespace {
 
 constexpr std::array<std::string_view, 3> kOperations{"plan", "run", "undo"};
-constexpr std::array<std::string_view, 10> kStatuses{"ok",      "invalid",   "not_found", "denied", "transient",
-                                                     "timeout", "cancelled", "mismatch",  "io",     "internal"};
+constexpr std::array<std::string_view, 10> kStatuses{"ok",        "invalid", "not_found", "denied",
+                                                     "transient", "timeout", "cancelled", "mismatch",
+                                                     "io",        "internal"};
 constexpr std::array<std::string_view, 6> kVerdicts{"unknown", "up_to_date", "create",
                                                     "change",  "replace",    "remove"};
 
@@ -66,7 +67,9 @@ struct Write {
   }
 };
 
-Status status_of(WireReader &from) { return checked<Status>(from.i32(), kStatuses); }
+Status status_of(WireReader &from) {
+  return checked<Status>(from.i32(), kStatuses);
+}
 
 StepReport read_report(WireReader &from) {
   // Braces, as they fix the order in which the members are read. TextReport and ExitReport are the
@@ -95,9 +98,15 @@ StepReport read_report(WireReader &from) {
 
 }  // namespace
 
-std::string_view operation_name(Operation o) { return kOperations.at(static_cast<std::size_t>(o)); }
-std::string_view status_name(Status s) { return kStatuses.at(static_cast<std::size_t>(s)); }
-std::string_view verdict_name(Verdict v) { return kVerdicts.at(static_cast<std::size_t>(v)); }
+std::string_view operation_name(Operation o) {
+  return kOperations.at(static_cast<std::size_t>(o));
+}
+std::string_view status_name(Status s) {
+  return kStatuses.at(static_cast<std::size_t>(s));
+}
+std::string_view verdict_name(Verdict v) {
+  return kVerdicts.at(static_cast<std::size_t>(v));
+}
 
 std::string encode(const StepOrder &order) {
   WireWriter to;

@@ -46,7 +46,8 @@ ProcessRunner::ProcessRunner(Zygote &zygote, Memory &memory) : zygote_(zygote), 
   }
   ::sigprocmask(SIG_BLOCK, &watched, &before_);
   signals_.reset(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals_) throw Error(Exit::step_failed, fmt::format("cannot watch for signals: {}", std::strerror(errno)));
+  if (!signals_)
+    throw Error(Exit::step_failed, fmt::format("cannot watch for signals: {}", std::strerror(errno)));
   buffer_.resize(kBuffer);
 }
 
@@ -63,7 +64,8 @@ ProcessRunner::~ProcessRunner() {
 
 void ProcessRunner::start(std::uint32_t node, const StepOrder &order) {
   const auto fail = [&](const char *what, int error) {
-    failed_starts_.push_back({node, ExitReport{0, 0, fmt::format("cannot {}: {}", what, std::strerror(error))}, 0});
+    failed_starts_.push_back(
+        {node, ExitReport{0, 0, fmt::format("cannot {}: {}", what, std::strerror(error))}, 0});
   };
   std::array<int, 2> socket{}, pipe{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socket.data()) != 0) {
@@ -97,7 +99,9 @@ void ProcessRunner::ask_to_stop(std::uint32_t node) {
   [[maybe_unused]] const ssize_t written = ::write(at->second.cancel.get(), &one, sizeof one);
 }
 
-void ProcessRunner::signal(std::uint32_t node, int signal) { zygote_.signal(node, signal); }
+void ProcessRunner::signal(std::uint32_t node, int signal) {
+  zygote_.signal(node, signal);
+}
 
 std::vector<Happening> ProcessRunner::wait(std::optional<TimePoint> until) {
   std::vector<Happening> happenings = std::exchange(failed_starts_, {});
@@ -190,7 +194,8 @@ void ProcessRunner::reap(std::vector<Happening> &happenings) {
     read_output(ended->node, child, happenings);
     ExitReport report{ended->code, ended->signal, std::move(child.problem)};
     if (ended->code == kChannelLost && report.problem.empty()) {
-      report.problem = fmt::format("plugin '{}' closed the descriptor by which it talks to the runner", child.uses);
+      report.problem =
+          fmt::format("plugin '{}' closed the descriptor by which it talks to the runner", child.uses);
     }
     if (ended->start_errno != 0) {
       report.problem = fmt::format("cannot start a process: {}", std::strerror(ended->start_errno));

@@ -11,7 +11,8 @@ constexpr std::size_t kShortest = 4;         // below, masking would eat ordinar
 constexpr std::size_t kShortestEncoded = 8;  // an encoded form is matched from this length
 
 std::uint16_t prefix(std::string_view s) {
-  return static_cast<std::uint16_t>(static_cast<unsigned char>(s[0]) << 8U | static_cast<unsigned char>(s[1]));
+  return static_cast<std::uint16_t>(static_cast<unsigned char>(s[0]) << 8U |
+                                    static_cast<unsigned char>(s[1]));
 }
 
 /// Base64 without padding of `skip` unknown bytes and the value, as far as it depends on the value
@@ -33,8 +34,8 @@ std::string url_encoded(std::string_view value, std::string_view digits) {
   std::string out;
   for (const char c : value) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '_' || c == '.' || c == '~';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
     if (plain) {
       out.push_back(c);
     } else {
@@ -70,7 +71,8 @@ Redactor::Redactor(const std::vector<std::string> &secrets) {
     for (std::string_view rest = secret; !rest.empty();) {
       const std::string_view line = rest.substr(0, rest.find('\n'));
       rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-      if (line.size() >= kShortest) add(std::string(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line));
+      if (line.size() >= kShortest)
+        add(std::string(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line));
     }
     std::vector<std::string> encoded{url_encoded(secret, "0123456789ABCDEF"),
                                      url_encoded(secret, "0123456789abcdef"), json_escaped(secret)};
@@ -114,7 +116,8 @@ bool Redactor::may_start(std::string_view at) const {
   if (at.size() >= 2) {
     if (!starts_.test(prefix(at))) return false;
     const std::vector<std::string> &same = patterns_.find(prefix(at))->second;
-    return std::ranges::any_of(same, [&](const auto &p) { return p.size() > at.size() && p.starts_with(at); });
+    return std::ranges::any_of(same,
+                               [&](const auto &p) { return p.size() > at.size() && p.starts_with(at); });
   }
   return std::ranges::any_of(patterns_, [&](const auto &e) { return e.second.front()[0] == at[0]; });
 }

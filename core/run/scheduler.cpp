@@ -9,7 +9,9 @@
 namespace pipes {
 namespace {
 
-Millis since(TimePoint from, TimePoint to) { return std::chrono::duration_cast<Millis>(to - from); }
+Millis since(TimePoint from, TimePoint to) {
+  return std::chrono::duration_cast<Millis>(to - from);
+}
 
 std::string join(const std::vector<std::string> &words) {
   std::string out;
@@ -19,8 +21,8 @@ std::string join(const std::vector<std::string> &words) {
 
 }  // namespace
 
-Scheduler::Scheduler(const Plan &plan, StepRunner &runner, const Clock &clock, EventSink &sink, Memory &memory,
-                     RunOptions options)
+Scheduler::Scheduler(const Plan &plan, StepRunner &runner, const Clock &clock, EventSink &sink,
+                     Memory &memory, RunOptions options)
     : plan_(plan),
       runner_(runner),
       clock_(clock),
@@ -114,15 +116,15 @@ void Scheduler::undo(const std::vector<std::uint32_t> &nodes) {
   for (const std::uint32_t node : nodes) {
     if (interrupts_ > 1 || (options_.operation == Operation::undo && interrupts_ > 0)) return;
     if (!plan_.nodes[node].schema->has_undo) {
-      report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()}, {State::unchanged, {}, {}},
-                 "nothing to undo");
+      report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
+                 {State::unchanged, {}, {}}, "nothing to undo");
       continue;
     }
     Plan::Params params = plan_.params(node, results_, facts());
     if (!params.unknown.empty() || !params.problems.empty()) {
       // What it would be undone with came from steps that have not run, so neither has this one.
-      report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()}, {State::skipped, {}, {}},
-                 "it has not run");
+      report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
+                 {State::skipped, {}, {}}, "it has not run");
       continue;
     }
     launch(node, 1, Operation::undo, std::move(params));
@@ -168,8 +170,9 @@ void Scheduler::begin(std::uint32_t node) {
   const std::optional<bool> condition = plan_.condition(node, results_, facts());
   if (condition == false) return end_without_run(node, State::skipped, "its `if` is false", std::nullopt);
   if (!condition && options_.operation == Operation::run) {
-    return end_without_run(node, State::failed, {},
-                           Failure{Status::invalid, "its `if` depends on an output that was not given", {}, {}, {}});
+    return end_without_run(
+        node, State::failed, {},
+        Failure{Status::invalid, "its `if` depends on an output that was not given", {}, {}, {}});
   }
   if (!condition) {
     return end_without_run(node, State::unknown, "its `if` depends on steps that have not run", std::nullopt);
@@ -177,7 +180,8 @@ void Scheduler::begin(std::uint32_t node) {
   Plan::Params params = plan_.params(node, results_, facts());
   if (!params.problems.empty()) {
     const Diagnostic &first = params.problems.front();
-    return end_without_run(node, State::failed, {}, Failure{Status::invalid, first.message, first.help, {}, {}});
+    return end_without_run(node, State::failed, {},
+                           Failure{Status::invalid, first.message, first.help, {}, {}});
   }
   if (!params.unknown.empty() && options_.operation == Operation::run) {
     return end_without_run(
@@ -403,7 +407,8 @@ Event Scheduler::event(Event::Type type, std::uint32_t node, const Attempt *atte
   return e;
 }
 
-void Scheduler::report_end(std::uint32_t node, const Attempt &attempt, const Ending &ending, std::string summary) {
+void Scheduler::report_end(std::uint32_t node, const Attempt &attempt, const Ending &ending,
+                           std::string summary) {
   Event end = event(Event::Type::step_ended, node, &attempt);
   end.state = ending.state;
   end.verdict = attempt.verdict.value_or(Verdict::unknown);

@@ -89,7 +89,8 @@ class Server {
 
   [[noreturn]] void serve() {
     settle();
-    std::array<pollfd, 2> watched{pollfd{control_.get(), POLLIN, 0}, pollfd{children_ended_.get(), POLLIN, 0}};
+    std::array<pollfd, 2> watched{pollfd{control_.get(), POLLIN, 0},
+                                  pollfd{children_ended_.get(), POLLIN, 0}};
     for (;;) {
       if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) leave();
       if (watched[1].revents != 0) reap();
@@ -154,7 +155,8 @@ class Server {
     if (pid == 0) {
       control_.reset();
       children_ended_.reset();
-      run_step_process({self_, std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});
+      run_step_process(
+          {self_, std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});
     }
     if (pid < 0) return report({node, 0, 0, errno});
     ::setpgid(pid, pid);  // here too: whichever of the two comes first
@@ -166,7 +168,8 @@ class Server {
     while (::read(children_ended_.get(), &info, sizeof info) > 0) {
     }
     siginfo_t child{};
-    while (child.si_pid = 0, ::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0) {
+    while (child.si_pid = 0,
+           ::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0) {
       const bool fine = child.si_code == CLD_EXITED && child.si_status == 0;
       // What a failed step started must not outlive it. Before it is reaped, its number is still its own.
       if (!fine) ::kill(-child.si_pid, SIGKILL);

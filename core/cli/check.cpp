@@ -1,0 +1,58 @@
+#include "core/base/error.hpp"
+#include "core/cli/print.hpp"
+#include "core/cli/session.hpp"
+#include "core/cli/verbs.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+namespace pipes::cli {
+namespace {
+
+std::vector<Option> options() {
+  std::vector<Option> all = input_options();
+  all.push_back({"format", "FORM", "human or json"});
+  all.push_back({"plugin-path", "DIR", "Look for plugins here first; may be given several times"});
+  return all;
+}
+
+int run(const Words &words) {
+  const auto args = arguments(kCheck, words);
+  if (!args) return 0;
+  const std::string format = args->value("format").value_or("human");
+  if (format != "human" && format != "json") {
+    throw Error(Exit::usage, fmt::format("`--format {}`: expected human or json", format));
+  }
+  if (args->words().empty()) throw Error(Exit::usage, "which pipeline files?", "`--help` shows an example");
+
+  PluginRegistry plugins = registry(*args);
+  Diagnostics all;
+  bool valid = true;
+  for (const std::string &file : args->words()) {
+    PlanOutcome outcome = make_plan(file, inputs(*args), plugins, false);
+    valid = valid && outcome.plan.has_value();
+    all.insert(all.end(), outcome.diagnostics.begin(), outcome.diagnostics.end());
+    if (format == "human" && outcome.diagnostics.empty() && outcome.plan)
+      print(fmt::format("{}: fine\n", file));
+  }
+  if (format == "json") {
+    print(render_json(all) + "\n");
+  } else if (!all.empty()) {
+    print_error(render_human(all, colored(STDERR_FILENO)));
+  }
+  return static_cast<int>(valid ? Exit::done : Exit::invalid);
+}
+
+}  // namespace
+
+const Verb kCheck{
+    "check",
+    "FILE… [--format json]",
+    "Check pipeline files, and run nothing",
+    "Finds everything that is wrong with pipeline files in one pass: keys, types, variables, references\n"
+    "to outputs, plugins that are missing or cannot be used. Secrets need not be there.\n\n"
+    "  pipe check pipelines/*.toml",
+    options,
+    run};
+
+}  // namespace pipes::cli

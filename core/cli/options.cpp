@@ -1,0 +1,105 @@
+#include "core/cli/options.hpp"
+
+#include "core/base/diagnostic.hpp"
+#include "core/base/error.hpp"
+
+#include <fmt/core.h>
+#include <boost/program_options.hpp>
+
+#include <algorithm>
+
+namespace pipes::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+po::options_description described(const std::vector<Option> &options) {
+  po::options_description description;
+  for (const Option &option : options) {
+    if (option.argument.empty()) {
+      description.add_options()(option.name.c_str(), po::value<std::vector<std::string>>()->zero_tokens(),
+                                "");
+    } else {
+      auto *value = po::value<std::vector<std::string>>();
+      if (option.optional_argument) value->implicit_value({"true"}, "true");
+      description.add_options()(option.name.c_str(), value, "");
+    }
+  }
+  return description;
+}
+
+std::string label(const Option &option) {
+  if (option.argument.empty()) return "--" + option.name;
+  return option.optional_argument ? fmt::format("--{}[={}]", option.name, option.argument)
+                                  : fmt::format("--{} {}", option.name, option.argument);
+}
+
+[[noreturn]] void reject(const std::string &given, const std::vector<Option> &options) {
+  const std::string name = given.substr(std::min(given.find_first_not_of('-'), given.size()));
+  std::vector<std::string> names;
+  for (const Option &option : options) names.push_back(option.name);
+  const std::string close = closest(name, names);
+  throw Error(Exit::usage, fmt::format("there is no option `{}`", given.substr(0, given.find('='))),
+              close.empty() ? "`--help` lists the options" : fmt::format("did you mean `--{}`?", close));
+}
+
+}  // namespace
+
+std::optional<std::string> Arguments::value(const std::string &name) const {
+  const auto at = values_.find(name);
+  if (at == values_.end() || at->second.empty()) return std::nullopt;
+  return at->second.back();
+}
+
+std::vector<std::string> Arguments::values(const std::string &name) const {
+  const auto at = values_.find(name);
+  return at == values_.end() ? std::vector<std::string>() : at->second;
+}
+
+Arguments parse(const std::vector<Option> &options, const std::vector<std::string> &args) {
+  using Style = po::command_line_style::style_t;
+  constexpr int kStyle = Style::allow_long | Style::long_allow_adjacent | Style::long_allow_next;
+  const po::options_description description = described(options);
+  try {
+    const po::parsed_options parsed = po::command_line_parser(args).options(description).style(kStyle).run();
+    Arguments result;
+    for (const po::option &option : parsed.options) {
+      if (option.position_key >= 0) {
+        // Without short options, a word such as `-x` is taken for a positional one.
+        for (const std::string &word : option.value) {
+          if (word.size() > 1 && word.starts_with('-')) reject(word, options);
+          result.words_.push_back(word);
+        }
+      } else {
+        std::vector<std::string> &values = result.values_[option.string_key];
+        values.insert(values.end(), option.value.begin(), option.value.end());
+        const auto declared = std::ranges::find(options, option.string_key, &Option::name);
+        if (option.value.empty() && declared->optional_argument) values.emplace_back("true");
+      }
+    }
+    return result;
+  } catch (const po::unknown_option &e) {
+    reject(e.get_option_name(), options);
+  } catch (const po::invalid_command_line_syntax &e) {
+    const bool extra = e.kind() == po::invalid_syntax::extra_parameter;
+    throw Error(Exit::usage,
+                fmt::format("option `--{}` {}", e.tokens(), extra ? "takes no value" : "needs a value"),
+                "`--help` lists the options");
+  } catch (const po::error &e) {
+    throw Error(Exit::usage, e.what(), "`--help` lists the options");
+  }
+}
+
+std::string describe(const std::vector<Option> &options) {
+  std::size_t widest = 0;
+  for (const Option &option : options) widest = std::max(widest, label(option).size());
+  widest = std::min<std::size_t>(widest, 30);
+  std::string out;
+  for (const Option &option : options) {
+    const std::string name = label(option);
+    out += fmt::format("  {:<{}}  {}\n", name, widest, option.help);
+  }
+  return out;
+}
+
+}  // namespace pipes::cli

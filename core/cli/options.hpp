@@ -1,0 +1,39 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pipes::cli {
+
+/// One option of a verb, for parsing and for `--help`.
+struct Option {
+  std::string name;      // without the dashes
+  std::string argument;  // what its value is called; empty: a switch
+  std::string help;
+  bool optional_argument = false;  // `--name` alone means `--name=true`
+};
+
+/// A verb's words, sorted out.
+class Arguments {
+ public:
+  bool has(const std::string &name) const { return values_.contains(name); }
+  /// The last value given.
+  std::optional<std::string> value(const std::string &name) const;
+  std::vector<std::string> values(const std::string &name) const;
+  const std::vector<std::string> &words() const { return words_; }
+
+ private:
+  friend Arguments parse(const std::vector<Option> &, const std::vector<std::string> &);
+  std::map<std::string, std::vector<std::string>> values_;
+  std::vector<std::string> words_;  // that belong to no option
+};
+
+/// Throws Error{Exit::usage} on an unknown option (with a suggestion), a missing value, a value for a
+/// switch. Options are never guessed from their beginning.
+Arguments parse(const std::vector<Option> &, const std::vector<std::string> &args);
+
+/// The options as `--help` lists them.
+std::string describe(const std::vector<Option> &);
+
+}  // namespace pipes::cli

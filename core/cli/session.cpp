@@ -1,0 +1,249 @@
+#include "core/cli/session.hpp"
+
+#include "core/base/error.hpp"
+#include "core/cli/github_output.hpp"
+#include "core/cli/print.hpp"
+#include "core/report/json_event.hpp"
+#include "core/report/plain.hpp"
+#include "core/report/reporter.hpp"
+#include "core/report/terminal.hpp"
+#include "core/run/environment.hpp"
+#include "core/run/inline_runner.hpp"
+#include "core/run/paths.hpp"
+#include "core/run/preload.hpp"
+#include "core/run/process_runner.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <system_error>
+#include <thread>
+
+namespace pipes::cli {
+namespace {
+
+/// Events as lines of JSON on stdout.
+class JsonPrinter final : public EventSink {
+ public:
+  explicit JsonPrinter(TextOut &out) : out_(out) { out_.write(version_line()); }
+  void on(const Event &event) override { out_.write(to_json_line(event)); }
+
+ private:
+  TextOut &out_;
+};
+
+/// Keeps the outputs of the run (masked, as everything behind the Reporter) to print them at the end.
+class OutputsKeeper final : public EventSink {
+ public:
+  void on(const Event &event) override {
+    if (event.type == Event::Type::run_ended) outputs = event.fields;
+  }
+  Value::Map outputs;
+};
+
+int parse_jobs(const std::string &text) {
+  int jobs = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), jobs);
+  if (error != std::errc() || end != text.data() + text.size() || jobs < 1 || jobs > 512) {
+    throw Error(Exit::usage, fmt::format("`--jobs {}`: expected a number from 1 to 512", text));
+  }
+  return jobs;
+}
+
+OutputMode parse_mode(const std::string &text) {
+  if (text == "auto") return OutputMode::automatic;
+  if (text == "terminal") return OutputMode::terminal;
+  if (text == "plain") return OutputMode::plain;
+  if (text == "json") return OutputMode::json;
+  throw Error(Exit::usage, fmt::format("`--output {}`: expected auto, terminal, plain or json", text));
+}
+
+bool parse_isolation(const Arguments &arguments) {
+  const char *from_environment = std::getenv("PIPE_ISOLATION");
+  const std::string text =
+      arguments.value("isolation").value_or(from_environment == nullptr ? "process" : from_environment);
+  if (text != "process" && text != "none") {
+    throw Error(Exit::usage, fmt::format("isolation `{}`: expected process or none", text));
+  }
+  return text == "process";
+}
+
+/// Waits until no other run of the pipeline is under way.
+void lock(PipelineLock &held, const std::filesystem::path &folder, const Plan &plan) {
+  held = PipelineLock::try_lock(folder);
+  if (held.held()) return;
+  print_error(fmt::format("another run of `{}` is under way; waiting for it to end\n", plan.name));
+  held.wait();
+}
+
+std::unique_ptr<EventSink> printer(const SessionOptions &options, TextOut &out, TextOut &err) {
+  const auto color = [](int fd) { return colored(fd) ? Color::on : Color::off; };
+  OutputMode mode = options.output;
+  if (mode == OutputMode::json && !options.json_outputs) return std::make_unique<JsonPrinter>(out);
+  if (options.operation == Operation::plan) {
+    return std::make_unique<PlanPrinter>(out, err, color(STDOUT_FILENO));
+  }
+  if (mode == OutputMode::automatic) {
+    const char *term = std::getenv("TERM");
+    const bool capable = term != nullptr && std::string_view(term) != "dumb";
+    mode = ::isatty(STDERR_FILENO) == 1 && capable ? OutputMode::terminal : OutputMode::plain;
+  }
+  if (mode == OutputMode::terminal) {
+    return std::make_unique<TerminalPrinter>(err, color(STDERR_FILENO),
+                                             [] { return terminal_size(STDERR_FILENO); });
+  }
+  return std::make_unique<PlainPrinter>(err, Color::off);
+}
+
+void print_outputs(const SessionOptions &options, const Value::Map &outputs) {
+  if (options.output == OutputMode::json) {
+    if (options.json_outputs) print(to_json(Value(outputs)) + "\n");
+    return;
+  }
+  for (const auto &[name, value] : outputs) {
+    print(fmt::format("{} = {}\n", printable(name), printable(to_text(value))));
+  }
+}
+
+}  // namespace
+
+std::vector<Option> common_options() {
+  return {{"jobs", "N", "Run up to N steps at once (default: 4, or the number of CPUs if that is more)"},
+          {"output", "MODE", "auto, terminal, plain or json (events as lines of JSON on stdout)"},
+          {"plugin-path", "DIR", "Look for plugins here first; may be given several times"},
+          {"isolation", "MODE", "process, or none: run steps inside pipe itself, for debuggers"}};
+}
+
+std::vector<Option> input_options() {
+  return {{"set", "NAME=VALUE", "Give a variable a value; may be given several times"},
+          {"var-file", "FILE", "Read values of variables from a TOML file; may be given several times"}};
+}
+
+SessionOptions session_options(const Arguments &arguments) {
+  SessionOptions options;
+  options.jobs = std::max(4, static_cast<int>(std::thread::hardware_concurrency()));
+  if (const auto jobs = arguments.value("jobs")) options.jobs = parse_jobs(*jobs);
+  if (const auto mode = arguments.value("output")) options.output = parse_mode(*mode);
+  options.isolated = parse_isolation(arguments);
+  return options;
+}
+
+Inputs inputs(const Arguments &arguments) {
+  Inputs result;
+  for (const std::string &text : arguments.values("set")) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw Error(Exit::usage, fmt::format("`--set {}`: expected NAME=VALUE", text));
+    }
+    result.set.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  result.var_files = arguments.values("var-file");
+  return result;
+}
+
+Session::Session(const SessionOptions &options) : options_(options) {
+  if (options_.isolated) zygote_ = Zygote::spawn();
+}
+
+RunOutcome Session::execute(const Plan &plan) {
+  const Redactor redactor(plan.secret_values);
+  if (zygote_) zygote_->prepare(variables_holding(plan.secret_values), libraries_to_preload(plan));
+
+  // The state of the pipeline, where it has one.
+  PipelineLock held;
+  std::unique_ptr<Memory> memory = std::make_unique<NoMemory>();
+  const Clock clock;
+  std::filesystem::path folder;
+  std::vector<Event> notices;
+  const auto notice = [&](std::string message, std::string hint) {
+    Event event;
+    event.time = clock.wall();
+    event.level = 3;
+    event.message = std::move(message);
+    event.hint = std::move(hint);
+    notices.push_back(std::move(event));
+  };
+  for (const std::string &warning : redactor.warnings()) notice(warning, "");
+  if (options_.operation != Operation::plan) {
+    try {
+      if (options_.keeps_state) {
+        const std::filesystem::path state = memory_folder(plan.name, plan.file);
+        memory = std::make_unique<DiskMemory>(state, redactor);
+        lock(held, state, plan);
+      }
+      folder =
+          make_run_folder(state_home(), options_.keeps_state ? plan.name : "step-" + plan.name, clock.wall());
+    } catch (const std::system_error &e) {
+      notice(fmt::format("there will be no record of this run: {}", e.what()),
+             "set XDG_STATE_HOME to a folder that can be written to");
+    }
+  }
+
+  // Who reads the events.
+  FdOut out(STDOUT_FILENO), err(STDERR_FILENO);
+  const std::unique_ptr<EventSink> shown = printer(options_, out, err);
+  OutputsKeeper outputs;
+  std::optional<Journal> journal;
+  std::vector<EventSink *> sinks{shown.get(), &outputs};
+  if (!folder.empty()) sinks.push_back(&journal.emplace(folder));
+  Reporter reporter(redactor, folder, sinks);
+  for (const Event &event : notices) reporter.on(event);
+
+  std::unique_ptr<StepRunner> runner;
+  if (zygote_) {
+    runner = std::make_unique<ProcessRunner>(*zygote_, *memory);
+  } else {
+    runner = std::make_unique<InlineRunner>(*memory);
+  }
+  std::minstd_rand generator(std::random_device{}());
+  RunOptions how{.operation = options_.operation,
+                 .jobs = options_.jobs,
+                 .undo_data = options_.undo_data,
+                 .id = folder.filename().string(),
+                 .grace = {},
+                 .random = [&] { return std::uniform_real_distribution(0.0, 1.0)(generator); }};
+  const RunOutcome outcome = Scheduler(plan, *runner, clock, reporter, *memory, std::move(how)).run();
+
+  if (journal && !journal->problem().empty()) {
+    print_error(fmt::format("warning: the record of this run is incomplete: {}\n", journal->problem()));
+  }
+  if (outcome.status == "ok" && options_.operation == Operation::run) {
+    print_outputs(options_, outputs.outputs);
+    write_github_output(outputs.outputs);
+  }
+  return outcome;
+}
+
+PluginRegistry registry(const Arguments &arguments) {
+  return PluginRegistry(PluginRegistry::default_folders(arguments.values("plugin-path")));
+}
+
+std::optional<Plan> read_plan(const std::string &file, const Arguments &arguments, PluginRegistry &plugins,
+                              int &code) {
+  PlanOutcome outcome = make_plan(file, inputs(arguments), plugins, true);
+  if (!outcome.diagnostics.empty()) print_error(render_human(outcome.diagnostics, colored(STDERR_FILENO)));
+  if (!outcome.plan) code = static_cast<int>(Exit::invalid);
+  return std::move(outcome.plan);
+}
+
+std::string one_file(const Arguments &arguments) {
+  if (arguments.words().size() == 1) return arguments.words().front();
+  if (arguments.words().empty())
+    throw Error(Exit::usage, "which pipeline file?", "`--help` shows an example");
+  throw Error(Exit::usage,
+              fmt::format("one pipeline file is expected, and `{}` is one too many", arguments.words()[1]));
+}
+
+int exit_code(const RunOutcome &outcome) {
+  if (outcome.interrupt != 0) {
+    return static_cast<int>(outcome.interrupt == SIGINT ? Exit::interrupted : Exit::terminated);
+  }
+  return static_cast<int>(outcome.status == "ok" ? Exit::done : Exit::step_failed);
+}
+
+}  // namespace pipes::cli

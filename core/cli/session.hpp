@@ -1,0 +1,57 @@
+#pragma once
+// What every verb that runs steps has in common.
+#include "core/cli/options.hpp"
+#include "core/plan/plan.hpp"
+#include "core/run/scheduler.hpp"
+#include "core/run/zygote.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pipes::cli {
+
+enum class OutputMode { automatic, terminal, plain, json };
+
+/// How steps are run and shown, from the options of the command line.
+struct SessionOptions {
+  Operation operation = Operation::run;
+  OutputMode output = OutputMode::automatic;
+  int jobs = 1;
+  bool undo_data = false;
+  bool isolated = true;       // a process for each step
+  bool keeps_state = true;    // memory and lock of the pipeline: not for a single step
+  bool json_outputs = false;  // --output json prints the outputs alone, not the events
+};
+
+/// The options that `session_options` reads.
+std::vector<Option> common_options();
+/// --set and --var-file.
+std::vector<Option> input_options();
+SessionOptions session_options(const Arguments &);
+Inputs inputs(const Arguments &);
+std::string output_help();
+
+/// Runs plans. Made first of all, while the process is small and knows no secret: it forks the zygote.
+class Session {
+ public:
+  explicit Session(const SessionOptions &);
+  /// Runs the plan, shows and records it, and prints its outputs.
+  RunOutcome execute(const Plan &);
+
+ private:
+  SessionOptions options_;
+  std::optional<Zygote> zygote_;
+};
+
+/// The plugins that the command line and the environment point to.
+PluginRegistry registry(const Arguments &);
+/// Reads, checks and plans a file; prints what is wrong. Throws nothing for an invalid file: nullopt, and
+/// `code` is what to exit with.
+std::optional<Plan> read_plan(const std::string &file, const Arguments &, PluginRegistry &, int &code);
+/// The one file that a verb takes.
+std::string one_file(const Arguments &);
+/// The exit code of a run.
+int exit_code(const RunOutcome &);
+
+}  // namespace pipes::cli

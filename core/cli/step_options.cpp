@@ -1,0 +1,173 @@
+#include "core/cli/step_options.hpp"
+
+#include "core/base/error.hpp"
+#include "core/base/quantity.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+namespace pipes::cli {
+namespace {
+
+std::string dashed(std::string name) {
+  std::ranges::replace(name, '_', '-');
+  return name;
+}
+
+std::string upper(std::string text) {
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c == '-' ? '_' : c;
+  });
+  return text;
+}
+
+std::string option_name(const Param &param, const std::vector<Option> &own) {
+  const std::string name = dashed(param.name);
+  return std::ranges::find(own, name, &Option::name) == own.end() ? name : "with-" + name;
+}
+
+bool is_multiple(const Param &param) {
+  return param.type == Type::list || param.type == Type::map;
+}
+
+std::string read_secret_file(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file)
+    throw Error(Exit::usage, fmt::format("cannot read the secret in {}: {}", path, std::strerror(errno)));
+  // The line end that an editor or `echo` left is no part of it.
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+/// What was given for a parameter, as text; empty: nothing.
+std::vector<std::string> given(const Param &param, const std::string &option, const Arguments &arguments) {
+  if (!param.secret) return arguments.values(option);
+  std::vector<std::string> values;
+  for (const std::string &path : arguments.values(option + "-file")) values.push_back(read_secret_file(path));
+  for (const std::string &name : arguments.values(option + "-env")) {
+    const char *value = std::getenv(name.c_str());
+    if (value == nullptr) {
+      throw Error(Exit::usage,
+                  fmt::format("`--{}-env {}`: there is no such environment variable", option, name));
+    }
+    values.emplace_back(value);
+  }
+  return values;
+}
+
+}  // namespace
+
+std::string argument_name(const Param &param) {
+  if (param.type == Type::map) return "KEY=VALUE";
+  if (!param.choices.empty()) return "CHOICE";
+  if (!param.format.empty()) return upper(param.format);
+  const Type type = param.type == Type::list ? param.item : param.type;
+  if (type == Type::boolean) return "true|false";
+  return type == Type::string ? "TEXT" : upper(std::string(type_name(type)));
+}
+
+std::string param_help(const Param &param) {
+  std::string notes;
+  const auto note = [&notes](const std::string &text) { notes += (notes.empty() ? "" : "; ") + text; };
+  if (param.required) note("required");
+  if (is_multiple(param)) note("may be given several times");
+  if (!param.choices.empty()) {
+    std::string all;
+    for (const std::string &choice : param.choices) all += (all.empty() ? "" : ", ") + choice;
+    note("one of " + all);
+  }
+  if (param.minimum && param.maximum) note(fmt::format("{} to {}", *param.minimum, *param.maximum));
+  if (param.minimum && !param.maximum) note(fmt::format("at least {}", *param.minimum));
+  if (!param.minimum && param.maximum) note(fmt::format("at most {}", *param.maximum));
+  if (param.fallback && !param.fallback->is_null()) {
+    const Value &value = *param.fallback;
+    const bool empty = (value.kind() == Value::Kind::list && value.as_list().empty()) ||
+                       (value.kind() == Value::Kind::map && value.as_map().empty()) ||
+                       (value.is_string() && value.as_string().empty());
+    if (param.type == Type::duration && value.kind() == Value::Kind::integer) {
+      note("default: " + format_duration(value.as_int()));
+    } else if (!empty) {
+      note("default: " + to_text(value));
+    }
+  }
+  if (!param.examples.empty()) note("for example " + param.examples.front());
+  if (!param.deprecated.empty()) note("deprecated: " + param.deprecated);
+  return notes.empty() ? param.help : fmt::format("{} ({})", param.help, notes);
+}
+
+std::vector<Option> step_options(const StepSchema &schema, const std::vector<Option> &own) {
+  std::vector<Option> options;
+  for (const Param &param : schema.params) {
+    const std::string name = option_name(param, own);
+    if (param.secret) {
+      options.push_back({name + "-file", "PATH", param_help(param) + ": the file that holds it"});
+      options.push_back({name + "-env", "NAME", "the environment variable that holds it"});
+    } else {
+      options.push_back({name, argument_name(param), param_help(param), param.type == Type::boolean});
+    }
+  }
+  return options;
+}
+
+std::vector<std::string> spelled(const StepSchema &schema, const std::vector<Option> &own,
+                                 std::vector<std::string> words) {
+  for (std::string &word : words) {
+    if (word == "--") break;
+    if (!word.starts_with("--")) continue;
+    const std::size_t equals = word.find('=');
+    std::string name = dashed(word.substr(2, equals == std::string::npos ? equals : equals - 2));
+    for (const Param &param : schema.params) {
+      const bool alias = std::ranges::any_of(param.aliases, [&](const auto &a) { return dashed(a) == name; });
+      if (alias) name = option_name(param, own);
+      if (param.secret && name == option_name(param, own)) {
+        throw Error(Exit::usage, fmt::format("`--{}` would show a secret to everyone on this machine", name),
+                    fmt::format("use `--{0}-file PATH` or `--{0}-env NAME`", name));
+      }
+    }
+    word = "--" + name + (equals == std::string::npos ? "" : word.substr(equals));
+  }
+  return words;
+}
+
+StepParams step_params(const StepSchema &schema, const std::vector<Option> &own, const Arguments &arguments) {
+  StepParams result;
+  std::vector<std::string> problems;
+  for (const Param &param : schema.params) {
+    const std::string option = option_name(param, own);
+    const std::vector<std::string> texts = given(param, option, arguments);
+    if (texts.empty()) {
+      if (param.required) {
+        problems.push_back(
+            fmt::format("`--{}{}` is missing: {}", option, param.secret ? "-file" : "", param.help));
+      } else if (param.fallback) {
+        result.values.emplace_back(param.name, *param.fallback);
+      }
+      continue;
+    }
+    if (texts.size() > 1 && !is_multiple(param)) {
+      problems.push_back(fmt::format("`--{}` is given {} times", option, texts.size()));
+      continue;
+    }
+    if (param.secret) result.secrets.insert(result.secrets.end(), texts.begin(), texts.end());
+    Value value;
+    if (const std::string wrong = coerce_text(param, texts, value); !wrong.empty()) {
+      problems.push_back(fmt::format("`--{}`: {}", option, wrong));
+      continue;
+    }
+    result.values.emplace_back(param.name, std::move(value));
+  }
+  if (problems.empty()) return result;
+  std::string message = fmt::format("step `{}`: ", schema.step);
+  for (std::size_t i = 0; i < problems.size(); ++i) message += (i == 0 ? "" : "\n  ") + problems[i];
+  throw Error(Exit::usage, message, fmt::format("`pipe step {} --help` lists its parameters", schema.step));
+}
+
+}  // namespace pipes::cli

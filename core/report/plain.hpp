@@ -1,0 +1,42 @@
+#pragma once
+#include "core/report/text.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace pipes {
+
+/// Lines, for logs and pipes: nothing is ever redrawn, and each line names its step.
+class PlainPrinter final : public EventSink {
+ public:
+  PlainPrinter(TextOut &out, Color color) : out_(out), color_(color) {}
+  void on(const Event &) override;
+
+ private:
+  void progress(const Event &);
+
+  struct Told {
+    std::chrono::system_clock::time_point at;
+    double part = 0;
+  };
+  TextOut &out_;
+  Color color_;
+  std::size_t id_width_ = 0;
+  std::map<std::string, Told> progress_;  // of running steps: what was said last
+  std::string failures_;                  // repeated at the end, where people look
+};
+
+/// The verdicts of `pipe plan`.
+class PlanPrinter final : public EventSink {
+ public:
+  PlanPrinter(TextOut &out, TextOut &messages, Color color) : out_(out), messages_(messages), color_(color) {}
+  void on(const Event &) override;
+
+ private:
+  TextOut &out_, &messages_;
+  Color color_;
+  std::size_t id_width_ = 0;
+};
+
+}  // namespace pipes

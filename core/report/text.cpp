@@ -1,0 +1,287 @@
+#include "core/report/text.hpp"
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <vector>
+
+namespace pipes {
+namespace {
+
+using State = NodeResult::State;
+
+constexpr std::size_t kWidestId = 40;
+
+bool continues(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
+}
+
+/// Where an escape sequence that starts at `at` ends.
+std::size_t skip_escape(std::string_view text, std::size_t at) {
+  if (at + 1 >= text.size()) return text.size();
+  const char kind = text[at + 1];
+  std::size_t i = at + 2;
+  if (kind == '[') {
+    while (i < text.size() && (text[i] < '@' || text[i] > '~')) ++i;
+    return std::min(i + 1, text.size());
+  }
+  // Strings for the terminal (titles, links): up to BEL or ESC backslash.
+  if (kind == ']' || kind == 'P' || kind == '_' || kind == '^') {
+    while (i < text.size() && text[i] != '\a' && text[i] != '\x1b') ++i;
+    if (i < text.size() && text[i] == '\x1b') ++i;
+    return std::min(i + 1, text.size());
+  }
+  return i;
+}
+
+std::string indent(std::string_view text, std::string_view with) {
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view line = first_line(text);
+    out.append(with).append(line).append("\n");
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  }
+  return out;
+}
+
+struct Sign {
+  std::string_view sign, word;
+  Tone tone;
+};
+
+Sign plan_sign(const Event &e) {
+  if (e.state == State::failed) return {"!", "failed", Tone::bad};
+  if (e.state == State::cancelled) return {"!", "cancelled", Tone::faint};
+  if (e.state == State::skipped) return {" ", "skip", Tone::faint};
+  if (e.state == State::unchanged) return {"=", "up to date", Tone::good};
+  switch (e.verdict) {
+    case Verdict::create:
+      return {"+", "create", Tone::changed};
+    case Verdict::change:
+      return {"~", "change", Tone::changed};
+    case Verdict::replace:
+      return {"±", "replace", Tone::changed};
+    case Verdict::remove:
+      return {"-", "remove", Tone::changed};
+    default:
+      return {"?", "unknown", Tone::faint};
+  }
+}
+
+}  // namespace
+
+void FdOut::write(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd_, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno == EAGAIN) {
+      pollfd ready{fd_, POLLOUT, 0};
+      ::poll(&ready, 1, -1);
+    } else if (errno != EINTR) {
+      return;
+    }
+  }
+}
+
+std::string paint(std::string_view text, Tone tone, Color color) {
+  constexpr std::array<std::string_view, 6> kCodes{"", "32", "33", "31;1", "2", "1"};
+  const std::string_view code = kCodes.at(static_cast<std::size_t>(tone));
+  if (color == Color::off || code.empty()) return std::string(text);
+  return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
+}
+
+std::string elapsed_text(std::chrono::milliseconds elapsed) {
+  const std::int64_t ms = std::max<std::int64_t>(0, elapsed.count()), seconds = ms / 1000;
+  if (seconds < 60) return fmt::format("{}.{}s", seconds, ms % 1000 / 100);
+  if (seconds < 3600) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
+  return fmt::format("{}h{:02}m", seconds / 3600, seconds % 3600 / 60);
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  constexpr std::array<const char *, 5> kUnits{"kB", "MB", "GB", "TB", "PB"};
+  auto value = static_cast<double>(bytes) / 1000;
+  std::size_t unit = 0;
+  // Rounding must not make 1000.0 of a unit.
+  while (value >= 999.95 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == 0x1b) {
+      i = skip_escape(text, i);
+      continue;
+    }
+    // C1 controls are two bytes in UTF-8; some terminals obey them.
+    if (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0) {
+      i += 2;
+      continue;
+    }
+    if (c == '\t') {
+      out += "    ";
+    } else if (c == '\n' || (c >= 0x20 && c != 0x7f)) {
+      out.push_back(text[i]);
+    }
+    ++i;
+  }
+  return out;
+}
+
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return !continues(c); }));
+}
+
+std::string fit(std::string_view text, std::size_t columns) {
+  if (width(text) <= columns) return std::string(text);
+  if (columns == 0) return {};
+  std::size_t seen = 0, end = 0;
+  while (end < text.size()) {
+    if (!continues(text[end]) && ++seen == columns) break;
+    ++end;
+  }
+  return std::string(text.substr(0, end)) + "…";
+}
+
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find('\n'));
+}
+
+std::string_view state_word(const Event &e) {
+  switch (e.state) {
+    case State::changed:
+      return e.operation == Operation::undo ? "undone" : "changed";
+    case State::unchanged:
+      return "unchanged";
+    case State::skipped:
+      return "skipped";
+    case State::failed:
+      return "failed";
+    case State::cancelled:
+      return "cancelled";
+    case State::unknown:
+    case State::pending:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+Tone state_tone(const Event &e) {
+  switch (e.state) {
+    case State::changed:
+      return Tone::changed;
+    case State::unchanged:
+      return Tone::good;
+    case State::failed:
+      return Tone::bad;
+    default:
+      return Tone::faint;
+  }
+}
+
+std::string recap(const Event &e) {
+  const Counts &c = e.counts;
+  std::string out = fmt::format("{}: changed={} unchanged={} failed={} skipped={}", printable(e.pipeline),
+                                c.changed, c.unchanged, c.failed, c.skipped);
+  const auto also = [&out](std::string_view name, int count) {
+    if (count > 0) out += fmt::format(" {}={}", name, count);
+  };
+  also("cancelled", c.cancelled);
+  also("not_run", c.not_run);
+  also("retried", c.retried);
+  also("undone", c.undone);
+  return out + "   " + elapsed_text(e.elapsed);
+}
+
+std::string plan_recap(const Counts &c) {
+  std::string out;
+  const auto add = [&out](int count, std::string_view what) {
+    if (count > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
+  };
+  add(c.create, "to create");
+  add(c.change, "to change");
+  add(c.replace, "to replace");
+  add(c.remove, "to remove");
+  add(c.unknown, "unknown");
+  add(c.failed, "failed");
+  if (out.empty() && c.not_run == 0 && c.cancelled == 0)
+    return "No changes: everything is as the file says.\n";
+  add(c.skipped, "skipped");
+  add(c.unchanged, "up to date");
+  add(c.not_run + c.cancelled, "not looked at");
+  return "Plan: " + out + ".\n";
+}
+
+std::string plan_lines(const Event &e, std::size_t id_columns, Color color) {
+  const Sign sign = plan_sign(e);
+  const std::string id = printable(e.step);
+  std::string out = fmt::format("  {} {}{}  {}", paint(sign.sign, sign.tone, color), id,
+                                std::string(id_columns - std::min(id_columns, width(id)), ' '),
+                                paint(fmt::format("{:<10}", sign.word), sign.tone, color));
+  const std::string why = e.failure ? e.failure->message : e.summary;
+  if (!why.empty()) out += "  " + std::string(first_line(printable(why)));
+  while (out.ends_with(' ')) out.pop_back();
+  out += "\n";
+  std::size_t columns = 0;
+  for (const Diff &diff : e.diffs) columns = std::max(columns, width(diff.field));
+  for (const Diff &diff : e.diffs) {
+    out += fmt::format("        {}{}  {} -> {}\n", printable(diff.field),
+                       std::string(columns - width(diff.field), ' '), first_line(printable(diff.before)),
+                       first_line(printable(diff.after)));
+  }
+  if (e.failure && !e.failure->hint.empty()) out += indent(printable(e.failure->hint), "        hint: ");
+  return out;
+}
+
+std::string failure_block(const Event &e, Color color) {
+  const Failure &f = *e.failure;
+  const std::string message = printable(f.message);
+  const std::string_view first = first_line(message);
+  std::string out = fmt::format("{} {}: {}\n", paint("error:", Tone::bad, color), printable(e.step), first);
+  if (first.size() < message.size()) out += indent(std::string_view(message).substr(first.size() + 1), "  ");
+  if (!f.hint.empty()) out += indent(printable(f.hint), "  hint: ");
+  if (!f.tail.empty()) {
+    out += "  its last lines:\n";
+    for (const std::string &line : f.tail) {
+      out += fmt::format("    {} {}\n", paint("|", Tone::faint, color), printable(line));
+    }
+  }
+  if (!f.log.empty()) out += fmt::format("  log: {}\n", f.log);
+  return out;
+}
+
+std::string step_line(const Event &e, std::size_t id_columns, Color color) {
+  const std::string id = printable(e.step);
+  std::string out =
+      fmt::format("  {} {}{}  {:>6}", paint(fmt::format("{:<9}", state_word(e)), state_tone(e), color), id,
+                  std::string(id_columns - std::min(id_columns, width(id)), ' '), elapsed_text(e.elapsed));
+  const std::string why = e.failure ? e.failure->message : e.summary;
+  if (!why.empty()) out += "  " + std::string(first_line(printable(why)));
+  return out + "\n";
+}
+
+std::size_t id_width(const Event &start) {
+  std::size_t widest = 0;
+  for (const Value &step : start.steps) {
+    if (const Value *id = step.find("id")) widest = std::max(widest, width(id->as_string()));
+  }
+  return std::min(widest, kWidestId);
+}
+
+std::string progress_text(std::uint64_t done, std::uint64_t total, bool bytes) {
+  const auto text = [bytes](std::uint64_t n) { return bytes ? bytes_text(n) : fmt::format("{}", n); };
+  return total == 0 ? text(done) : text(done) + " / " + text(total);
+}
+
+}  // namespace pipes

@@ -1,0 +1,64 @@
+#pragma once
+// How things read on a terminal or in a log.
+#include "core/run/event.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pipes {
+
+/// Where text goes.
+class TextOut {
+ public:
+  virtual ~TextOut() = default;
+  virtual void write(std::string_view) = 0;
+};
+
+/// A descriptor of the process. A reader that went away is no error: the run goes on.
+class FdOut final : public TextOut {
+ public:
+  explicit FdOut(int fd) : fd_(fd) {}
+  void write(std::string_view) override;
+
+ private:
+  int fd_;
+};
+
+enum class Color { off, on };
+enum class Tone { plain, good, changed, bad, faint, bold };
+std::string paint(std::string_view text, Tone, Color);
+
+/// "0.2s", "12.7s", "3m05s", "2h03m".
+std::string elapsed_text(std::chrono::milliseconds);
+/// "512 B", "42.1 MB", in powers of 1000 as registries count.
+std::string bytes_text(std::uint64_t);
+/// Without escape sequences and control characters, so that nothing a plugin prints can take over the
+/// terminal. Tabs become spaces; line ends stay.
+std::string printable(std::string_view);
+/// At most `columns` wide, with an ellipsis where it was cut. Counts code points.
+std::string fit(std::string_view, std::size_t columns);
+std::size_t width(std::string_view);
+/// Up to the first line end.
+std::string_view first_line(std::string_view);
+
+/// "changed", "unchanged", "undone" … and the colour that goes with it.
+std::string_view state_word(const Event &step_ended);
+Tone state_tone(const Event &step_ended);
+/// `registry: changed=4 unchanged=1 failed=0 skipped=0   6.2s`
+std::string recap(const Event &run_ended);
+/// `Plan: 1 to create, 1 unknown, 3 up to date.`
+std::string plan_recap(const Counts &);
+/// A step of a plan, with what differs beneath it.
+std::string plan_lines(const Event &step_ended, std::size_t id_width, Color);
+/// Message, hint, last lines and log of a step that failed.
+std::string failure_block(const Event &step_ended, Color);
+/// `  changed    pull   3.1s  summary`
+std::string step_line(const Event &step_ended, std::size_t id_width, Color);
+/// The widest id of the steps that a run announced, within reason.
+std::size_t id_width(const Event &run_started);
+/// How far a step is, from all its parts: "2.1 MB / 3.4 MB".
+std::string progress_text(std::uint64_t done, std::uint64_t total, bool bytes);
+
+}  // namespace pipes
