@@ -216,8 +216,8 @@ template <class S>
 constexpr void step(Out &out, const S &schema, Operations has) {
   if (!is_name(schema.name, '-')) throw "a step's name is of a-z, 0-9 and -";
   if (schema.version.empty() || schema.help.empty()) throw "a step needs a version and a help text";
-  if (!std::apply([](const auto &...f) { return unique(f...); }, schema.params) ||
-      !std::apply([](const auto &...f) { return unique(f...); }, schema.outputs))
+  if (!std::apply([](const auto &...f) { return render::unique(f...); }, schema.params) ||
+      !std::apply([](const auto &...f) { return render::unique(f...); }, schema.outputs))
     throw "two fields of one name";
   out.raw("{\"pipe\":1,\"abi\":[");
   out.number(PIPE_ABI_MAJOR);
