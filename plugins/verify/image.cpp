@@ -1,0 +1,247 @@
+#include "check.hpp"
+#include "diagnosis.hpp"
+#include "parallel.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <utility>
+
+namespace verify {
+namespace {
+
+constexpr std::size_t kMaxManifests = 1000;  // in one image, all levels of indexes together
+constexpr std::size_t kHeadThreads = 8;      // a HEAD waits for the network only
+constexpr std::size_t kGetThreads = 4;       // a GET fills it, and hashing fills a core
+constexpr std::size_t kNamed = 3;            // findings that are named; the rest are counted
+
+constexpr std::string_view kDamaged =
+    "push the image again from where it is whole; a registry that thinks it has the blob skips it, so delete "
+    "the damaged file under its storage first, and restart it (it keeps blob descriptors in memory)";
+
+/// Layers that their makers forbid to distribute are not in a registry; manifests give URLs for them.
+bool is_foreign(const oci::Descriptor &blob) {
+  return blob.media_type.find("nondistributable") != std::string::npos ||
+         blob.media_type.find(".foreign.") != std::string::npos;
+}
+
+void add_blobs(const oci::Manifest &manifest, Tree &tree) {
+  if (manifest.config) tree.blobs.emplace(manifest.config->digest.str(), *manifest.config);
+  for (const oci::Descriptor &layer : manifest.layers) {
+    if (!is_foreign(layer)) tree.blobs.emplace(layer.digest.str(), layer);
+  }
+}
+
+/// Reads every manifest below `root`, which the registry has.
+Tree read_tree(Target &target, oci::Descriptor root) {
+  Tree tree{.root = root};
+  std::vector<oci::Descriptor> queue{std::move(root)};
+  std::set<oci::Digest> seen{queue.front().digest};
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    target.observer.check_cancelled();
+    try {
+      tree.manifests.push_back(target.registry.manifest(target.image->repository, queue[i].digest.str()));
+    } catch (const sdk::Error &error) {
+      if (i == 0 || error.status != PIPE_E_NOT_FOUND) throw;
+      tree.missing.push_back(queue[i]);
+      continue;
+    }
+    const oci::Manifest &manifest = tree.manifests.back();
+    add_blobs(manifest, tree);
+    for (const oci::Descriptor &child : manifest.manifests) {
+      if (!seen.insert(child.digest).second) continue;
+      if (queue.size() == kMaxManifests) {
+        throw sdk::Error(PIPE_E_INVALID,
+                         fmt::format("the index names more than {} manifests", kMaxManifests));
+      }
+      queue.push_back(child);
+    }
+  }
+  return tree;
+}
+
+/// What is wrong with blobs, gathered by several threads.
+class Findings {
+ public:
+  void missing(const oci::Descriptor &blob) { add(missing_, blob, "is missing"); }
+  void wrong(const oci::Descriptor &blob, std::string_view what) { add(wrong_, blob, what); }
+  bool empty() const { return missing_ + wrong_ == 0; }
+
+  /// Puts them into `result`, sorted, so that the same damage reads the same each time.
+  void describe(Result &result) {
+    std::ranges::sort(named_);
+    const std::size_t shown = std::min(named_.size(), kNamed);
+    for (std::size_t i = 0; i < shown; ++i) result.came += (i ? ", " : "") + named_[i];
+    if (named_.size() > shown) result.came += fmt::format(" and {} more", named_.size() - shown);
+    if (missing_) {
+      result.cause =
+          "blobs that a manifest needs are not there: a garbage collection ran while the image was being "
+          "pushed, or the storage lost files";
+      result.remedy =
+          "push the image again; collect garbage only while the registry is read-only or stopped, and "
+          "restart "
+          "it afterwards";
+    }
+    if (wrong_) {
+      result.cause += fmt::format("{}the registry's storage is damaged, or something between changes bodies",
+                                  missing_ ? "; " : "");
+      result.remedy += fmt::format("{}{}", missing_ ? "; " : "", kDamaged);
+    }
+    result.status = PIPE_E_MISMATCH;
+  }
+
+ private:
+  void add(std::size_t &count, const oci::Descriptor &blob, std::string_view what) {
+    const std::lock_guard lock(mutex_);
+    ++count;
+    named_.push_back(fmt::format("blob {} {}", blob.digest.brief(), what));
+  }
+
+  std::mutex mutex_;
+  std::vector<std::string> named_;
+  std::size_t missing_ = 0, wrong_ = 0;
+};
+
+std::vector<oci::Descriptor> blobs_of(const Tree &tree) {
+  std::vector<oci::Descriptor> blobs;
+  for (const auto &[digest, blob] : tree.blobs) blobs.push_back(blob);
+  return blobs;
+}
+
+Result wrong_digest(Target &target, Result result, const oci::Descriptor &served) {
+  result.came = fmt::format("{}, wanted {}", served.digest.str(), target.digest->str());
+  result.status = PIPE_E_MISMATCH;
+  const oci::Manifest manifest = target.registry.manifest(target.image->repository, served.digest.str());
+  const auto is_wanted = [&](const oci::Descriptor &child) { return child.digest == *target.digest; };
+  if (std::ranges::any_of(manifest.manifests, is_wanted)) {
+    result.cause = "the registry serves the index of all platforms, and the digest is of one of them";
+    result.remedy = fmt::format("compare with {}, or verify {}@{}", served.digest.str(), target.image->name(),
+                                target.digest->str());
+  } else {
+    result.cause = fmt::format("{} was pushed again since, from another image", target.image->familiar());
+    result.remedy = "push the image that the digest belongs to, or find out who moved the tag";
+  }
+  return result;
+}
+
+Result not_there(Target &target, Result result) {
+  result.came = "HTTP 404";
+  result.status = PIPE_E_NOT_FOUND;
+  std::vector<std::string> tags;
+  try {
+    tags = target.registry.tags(target.image->repository);
+  } catch (const sdk::Error &error) {
+    if (error.status == PIPE_E_CANCELLED) throw;
+  }
+  if (tags.empty()) {
+    result.cause = fmt::format("{} has no repository {}", target.registry.host(), target.image->repository);
+    result.remedy = "push the image first, or correct its name";
+    return result;
+  }
+  result.cause = fmt::format("repository {} has no {}", target.image->repository, target.image->identifier());
+  result.remedy = "push it, or use one that is there:";
+  for (std::size_t i = 0; i < std::min<std::size_t>(tags.size(), 10); ++i) result.remedy += " " + tags[i];
+  if (tags.size() > 10) result.remedy += fmt::format(" and {} more", tags.size() - 10);
+  return result;
+}
+
+std::uint64_t bytes_of(const std::vector<oci::Descriptor> &blobs) {
+  std::uint64_t sum = 0;
+  for (const oci::Descriptor &blob : blobs) sum += blob.size;
+  return sum;
+}
+
+/// HEADs the image, compares its digest and reads its manifests; then `go_on` with the tree.
+Result check_tree(Target &target, Result result, const std::function<void(const Tree &, Result &)> &go_on) {
+  try {
+    if (!target.tree) {
+      const auto root = target.registry.head_manifest(target.image->repository, target.image->identifier());
+      if (!root) return not_there(target, std::move(result));
+      if (target.digest && root->digest != *target.digest) {
+        return wrong_digest(target, std::move(result), *root);
+      }
+      target.tree = read_tree(target, *root);
+    }
+    go_on(*target.tree, result);
+  } catch (const sdk::Error &error) {
+    return failure(result.check, result.asked, error, target.registry.host());
+  }
+  return result;
+}
+
+void missing_manifests(const Tree &tree, Result &result) {
+  result.came +=
+      fmt::format("{} of the {} manifests that the index names missing, {} the first", tree.missing.size(),
+                  tree.manifests.size() - 1 + tree.missing.size(), tree.missing.front().digest.brief());
+  if (tree.missing.front().platform)
+    result.came += fmt::format(" ({})", tree.missing.front().platform->str());
+  result.cause =
+      "a garbage collection that removes untagged manifests took the platforms of the index with it";
+  result.remedy = "push the image again with platform = \"all\"; collect garbage without --delete-untagged";
+  result.status = PIPE_E_MISMATCH;
+}
+
+}  // namespace
+
+Result check_image(Target &target) {
+  Result start{.check = "image",
+               .asked = fmt::format("HEAD of {} and of all it refers to", target.image->familiar())};
+  return check_tree(target, std::move(start), [&](const Tree &tree, Result &result) {
+    const std::vector<oci::Descriptor> blobs = blobs_of(tree);
+    Findings findings;
+    for_each_parallel(blobs.size(), kHeadThreads, [&](std::size_t i) {
+      target.observer.check_cancelled();
+      try {
+        if (!target.registry.has_blob(target.image->repository, blobs[i])) findings.missing(blobs[i]);
+      } catch (const sdk::Error &error) {
+        if (error.status != PIPE_E_MISMATCH) throw;
+        findings.wrong(blobs[i], "has another size");
+      }
+    });
+    if (!findings.empty()) return findings.describe(result);
+    if (!tree.missing.empty()) return missing_manifests(tree, result);
+    result.came =
+        fmt::format("{}: {} manifest{}, {} blobs, {} bytes", tree.root.digest.str(), tree.manifests.size(),
+                    tree.manifests.size() == 1 ? "" : "s", blobs.size(), bytes_of(blobs));
+  });
+}
+
+Result check_content(Target &target) {
+  Result start{.check = "content",
+               .asked = fmt::format("GET and SHA-256 of all of {}", target.image->familiar())};
+  return check_tree(target, std::move(start), [&](const Tree &tree, Result &result) {
+    const std::vector<oci::Descriptor> blobs = blobs_of(tree);
+    const std::uint64_t total = bytes_of(blobs);
+    std::atomic<std::uint64_t> done = 0;
+    Findings findings;
+    for_each_parallel(blobs.size(), kGetThreads, [&](std::size_t i) {
+      oci::Hasher hasher(blobs[i].digest.algorithm());
+      try {
+        target.registry.get_blob(target.image->repository, blobs[i], [&](const char *data, std::size_t size) {
+          target.observer.check_cancelled();
+          hasher.update(data, size);
+          target.observer.progress({.done = done += size, .total = total, .label = "hashing"});
+        });
+        if (hasher.finish() != blobs[i].digest) findings.wrong(blobs[i], "has other content");
+      } catch (const sdk::Error &error) {
+        if (error.status == PIPE_E_NOT_FOUND) {
+          findings.missing(blobs[i]);
+        } else if (error.status == PIPE_E_MISMATCH) {
+          findings.wrong(blobs[i], "has another size");
+        } else {
+          throw;
+        }
+      }
+    });
+    if (!findings.empty()) return findings.describe(result);
+    if (!tree.missing.empty()) return missing_manifests(tree, result);
+    result.came = fmt::format("{} blobs, {} bytes, as their digests say", blobs.size(), total);
+  });
+}
+
+}  // namespace verify

@@ -1,0 +1,200 @@
+// verify: asks the registry itself, and says what it asked, what came and why it may be so.
+#include "check.hpp"
+
+#include <pipe/plugin.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace {
+
+using namespace pipes::sdk;
+using verify::Result;
+using verify::Target;
+
+struct Params {
+  std::optional<std::string> registry, image, digest, container, engine, ca_file;
+  std::vector<std::string> checks;
+  std::string canary_repository;
+  bool insecure = false;
+};
+
+struct Outputs {
+  std::string report, digest;
+};
+
+constexpr Schema kVerify{
+    "verify", "0.1.0", "Check that a registry, an image in it and its container are as they should be",
+    std::tuple{
+        field("registry", &Params::registry,
+              {.help = "Registry as host[:port]; by default the one that `image` names",
+               .examples = "localhost:5000"}),
+        field("image", &Params::image, {.help = "Image that the registry must have", .format = "image"}),
+        field("digest", &Params::digest, {.help = "Digest that `image` must have", .format = "digest"}),
+        field(
+            "checks", &Params::checks,
+            {.help = "What to check; by default `api`, `image` if one is given, `container` if one is given",
+             .fallback = "[]",
+             .choices = "api image content canary container"}),
+        field("container", &Params::container, {.help = "Container that must run, as its engine names it"}),
+        field("engine", &Params::engine,
+              {.help =
+                   "Container engine: docker, podman, or its address; by default the one `run` would take"}),
+        field("canary_repository", &Params::canary_repository,
+              {.help = "Repository that the canary is pushed to", .fallback = "\"pipe-canary\""}),
+        field("insecure", &Params::insecure,
+              {.help = "Allow plain HTTP and certificates that can't be verified", .fallback = "false"}),
+        field(
+            "ca_file", &Params::ca_file,
+            {.help = "PEM file of the authority that signed the registry's certificate", .format = "path"})},
+    std::tuple{field("report", &Outputs::report,
+                     {.help = "JSON: for each check what was asked, what came, cause and remedy"}),
+               field("digest", &Outputs::digest, {.help = "Digest of `image` as the registry serves it"})}};
+
+/// Parameters that have been read and agree with each other.
+struct Job {
+  std::vector<std::string> checks;
+  std::string registry;  // empty: only a container is checked
+  std::optional<pipes::oci::Reference> image;
+  std::optional<pipes::oci::Digest> digest;
+
+  bool asks(std::string_view check) const { return std::ranges::find(checks, check) != checks.end(); }
+  bool asks_registry() const { return checks != std::vector<std::string>{"container"}; }
+};
+
+pipes::oci::Reference image_in_registry(const std::string &text) {
+  const auto name = pipes::oci::ImageName::parse(text);
+  if (name.kind == pipes::oci::ImageName::Kind::registry) return name.reference;
+  throw Error(PIPE_E_INVALID, fmt::format("{} is not in a registry", text),
+              "`verify` asks registries; give the name the image was pushed to");
+}
+
+/// host[:port] as names are normalised, so that it can be compared with an image's.
+std::string registry_host(const std::string &text) {
+  if (text.empty() || text.find('/') != std::string::npos) {
+    throw Error(PIPE_E_INVALID, fmt::format("\"{}\" is no registry", text),
+                "give host or host:port, without a scheme and a path");
+  }
+  return text == "index.docker.io" || text == "registry-1.docker.io" ? "docker.io" : text;
+}
+
+std::vector<std::string> default_checks(const Params &p) {
+  std::vector<std::string> checks;
+  if (p.registry || p.image) checks.emplace_back("api");
+  if (p.image) checks.emplace_back("image");
+  if (p.container) checks.emplace_back("container");
+  return checks;
+}
+
+void require(const Job &job, std::initializer_list<std::string_view> checks, bool given,
+             std::string_view param) {
+  for (const std::string_view check : checks) {
+    if (given || !job.asks(check)) continue;
+    throw Error(PIPE_E_INVALID, fmt::format("check \"{}\" needs the parameter \"{}\"", check, param),
+                fmt::format("give `{}`, or leave \"{}\" out of `checks`", param, check));
+  }
+}
+
+Job read(const Params &p) {
+  Job job;
+  job.checks = p.checks.empty() ? default_checks(p) : p.checks;
+  if (job.checks.empty()) {
+    throw Error(PIPE_E_INVALID, "there is nothing to verify", "give `registry`, `image` or `container`");
+  }
+  if (p.image) job.image = image_in_registry(*p.image);
+  if (p.registry) job.registry = registry_host(*p.registry);
+  if (job.image && job.registry.empty()) job.registry = job.image->registry;
+  if (job.image && job.image->registry != job.registry) {
+    throw Error(
+        PIPE_E_INVALID,
+        fmt::format("image {} is in registry {}, not in {}", *p.image, job.image->registry, job.registry),
+        fmt::format("write the image's full name, {}/{}, or leave `registry` out", job.registry, *p.image));
+  }
+  if (p.digest) job.digest = pipes::oci::Digest::parse(*p.digest);
+  require(job, {"image", "content"}, p.image.has_value(), "image");
+  require(job, {"api", "canary"}, !job.registry.empty(), "registry");
+  require(job, {"container"}, p.container.has_value(), "container");
+  if (job.digest && !job.asks("image") && !job.asks("content")) {
+    throw Error(PIPE_E_INVALID, "a digest is given, but no check looks at it", "add \"image\" to `checks`");
+  }
+  return job;
+}
+
+std::string what_is_checked(const Job &job, const Params &p) {
+  if (!job.asks_registry()) return *p.container;
+  return job.image ? job.image->familiar() : job.registry;
+}
+
+std::string list_of(const std::vector<std::string> &checks) {
+  std::string text;
+  for (const std::string &check : checks) text += (text.empty() ? "" : ", ") + check;
+  return text;
+}
+
+/// Says at once what a check found; the error at the end says it again for those that failed.
+void tell(Run &run, const Result &result) {
+  if (!result.ok()) {
+    run.log(Level::warning,
+            fmt::format("{}: failed: asked {}; came {}", result.check, result.asked, result.came));
+  } else if (!result.cause.empty()) {
+    run.log(Level::warning,
+            fmt::format("{}: {}: {}; {}", result.check, result.came, result.cause, result.remedy));
+  } else {
+    run.log(Level::info, fmt::format("{}: {}: {}", result.check, result.asked, result.came));
+  }
+}
+
+/// A check that would only meet again what the check of the API met.
+Result not_asked(const std::string &check, pipe_status why) {
+  return {.check = check, .asked = "nothing", .came = "nothing", .cause = "see api", .status = why};
+}
+
+std::vector<Result> check_registry(Run &run, const Params &p, const Job &job) {
+  const pipes::oci::RegistryOptions options{.insecure = p.insecure, .ca_file = p.ca_file.value_or("")};
+  pipes::oci::Registry registry(job.registry, options, run);
+  Target target{.registry = registry,
+                .observer = run,
+                .image = job.image,
+                .digest = job.digest,
+                .canary_repository = p.canary_repository};
+  const std::pair<std::string, Result (*)(Target &)> all[] = {{"api", verify::check_api},
+                                                              {"image", verify::check_image},
+                                                              {"content", verify::check_content},
+                                                              {"canary", verify::check_canary}};
+  std::vector<Result> results;
+  pipe_status api = PIPE_OK;
+  for (const auto &[name, check] : all) {
+    if (!job.asks(name)) continue;
+    run.check_cancelled();
+    results.push_back(api == PIPE_OK ? check(target) : not_asked(name, api));
+    tell(run, results.back());
+    if (name == "api") api = results.back().status;
+  }
+  if (target.tree) run.output("digest", target.tree->root.digest.str());
+  return results;
+}
+
+void plan(Run &run, const Params &p) {
+  const Job job = read(p);
+  run.verdict(Verdict::up_to_date, fmt::format("changes nothing; will check {} of {}", list_of(job.checks),
+                                               what_is_checked(job, p)));
+}
+
+void run(Run &run, const Params &p) {
+  const Job job = read(p);
+  std::vector<Result> results;
+  if (job.asks_registry()) results = check_registry(run, p, job);
+  if (job.asks("container")) {
+    results.push_back(verify::check_container(*p.container, p.engine.value_or(""), job.registry, run));
+    tell(run, results.back());
+  }
+  run.output("report", verify::report_json(results));
+  verify::throw_failures(results, what_is_checked(job, p));
+  run.verdict(Verdict::up_to_date, fmt::format("{} passed {}", what_is_checked(job, p), list_of(job.checks)));
+}
+
+}  // namespace
+
+PIPE_PLUGIN(kVerify, Params, plan, run, nullptr);
