@@ -30,7 +30,7 @@ struct Progress {
   std::uint64_t id = 0, parent = 0;
   std::uint64_t done = 0, total = 0;  // total 0: not known yet
   bool bytes = true;
-  std::string_view label;
+  std::string_view label{};
 };
 
 /// Watches a library call and can stop it. `Run` of plugin.hpp is one; tests have their own.
