@@ -25,10 +25,10 @@ std::string place(const std::string &url, const ClientOptions &options) {
     if (failure.os_error == ENOENT)
       throw sdk::Error(PIPE_E_NOT_FOUND, "there is no socket " + where, "is the service running?");
   }
-  throw sdk::Error(PIPE_E_TRANSIENT, "can't connect to " + where + ": " + why,
-                   failure.os_error == ECONNREFUSED
-                       ? "nothing listens there: check host and port, and that the service is up"
-                       : "check the address and the network");
+  throw Unreachable(PIPE_E_TRANSIENT, "can't connect to " + where + ": " + why,
+                    failure.os_error == ECONNREFUSED
+                        ? "nothing listens there: check host and port, and that the service is up"
+                        : "check the address and the network");
 }
 
 [[noreturn]] void throw_tls(const Failure &failure, const std::string &where) {
@@ -51,11 +51,11 @@ void throw_failure(const Failure &failure, const std::string &url, const ClientO
   const std::string where = place(url, options);
   switch (failure.code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-      throw sdk::Error(PIPE_E_TRANSIENT, "can't find the host " + Origin::of(url).host + " (DNS)",
-                       "check the name, and that this machine can resolve names");
+      throw Unreachable(PIPE_E_TRANSIENT, "can't find the host " + Origin::of(url).host + " (DNS)",
+                        "check the name, and that this machine can resolve names");
     case CURLE_COULDNT_RESOLVE_PROXY:
-      throw sdk::Error(PIPE_E_TRANSIENT, "can't find the proxy's host (DNS)",
-                       "check http_proxy and https_proxy");
+      throw Unreachable(PIPE_E_TRANSIENT, "can't find the proxy's host (DNS)",
+                        "check http_proxy and https_proxy");
     case CURLE_COULDNT_CONNECT:
       throw_unconnected(failure, where, options);
     case CURLE_OPERATION_TIMEDOUT:

@@ -14,7 +14,6 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kMaxTries = 5;
-constexpr int kTriesUnanswered = 2;  // of a registry that has never answered
 constexpr std::chrono::milliseconds kFirstDelay = 200ms;
 constexpr std::chrono::milliseconds kLongestDelay = 60s;
 
@@ -154,10 +153,13 @@ std::string Session::origin() {
 
 bool Session::wait_to_retry(const sdk::Error &error, int &tries) {
   ++tries;
-  const bool has_answered = scheme_ != Scheme::unknown;
   int enough = 0;
-  if (error.status == PIPE_E_TRANSIENT) enough = has_answered ? kMaxTries : kTriesUnanswered;
-  if (error.status == PIPE_E_TIMEOUT) enough = has_answered ? 2 : 1;
+  if (error.status == PIPE_E_TRANSIENT) enough = kMaxTries;
+  if (error.status == PIPE_E_TIMEOUT) enough = 2;
+  // A host that never answered is more likely down or wrong than shaken: a fallback shall not wait for it.
+  const bool no_way =
+      dynamic_cast<const http::Unreachable *>(&error) != nullptr || error.status == PIPE_E_TIMEOUT;
+  if (scheme_ == Scheme::unknown && no_way) enough = 0;
   if (tries >= enough) return false;
   std::chrono::milliseconds delay{error.retry_after_ms};
   if (delay > kLongestDelay) return false;  // the runner decides whether that is worth waiting for

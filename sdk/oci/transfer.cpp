@@ -4,6 +4,7 @@
 #include <pipe/http/client.hpp>
 #include <pipe/oci/archive.hpp>
 
+#include "image_tree.hpp"
 #include "registries_conf.hpp"
 
 namespace pipes::oci {
@@ -54,6 +55,24 @@ Descriptor local(const ImageName &name, Store &store) {
   throw sdk::Error(PIPE_E_NOT_FOUND,
                    fmt::format("there is no image {} in the store {}", shown, store.path().string()),
                    "add a pull step before this one, or check the name");
+}
+
+std::optional<std::uint64_t> stored_size(const Store &store, const Descriptor &image) {
+  if (!store.has(image)) return std::nullopt;
+  bool whole = true;
+  const ImageTree tree = walk_image(store.manifest(image), [&](const std::vector<Descriptor> &level) {
+    std::vector<Manifest> manifests;
+    for (const Descriptor &child : level) {
+      if (store.has(child))
+        manifests.push_back(store.manifest(child));
+      else
+        whole = false;
+    }
+    return manifests;
+  });
+  for (const Descriptor &blob : tree.blobs) whole = whole && (store.has(blob) || is_foreign(blob));
+  if (!whole) return std::nullopt;
+  return tree.blob_bytes();
 }
 
 bool is_unreachable(const sdk::Error &error) {

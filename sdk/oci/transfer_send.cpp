@@ -57,7 +57,7 @@ class Send {
   Send(const Endpoint &to, const RegistryOptions &options, const Store &store, sdk::Observer &observer)
       : job_(observer), registry_(to.reference.registry, options, job_), to_(to.reference), store_(store) {}
 
-  TransferResult run(const Descriptor &image) {
+  TransferResult run(const Descriptor &image, const BeforeChange &before_change) {
     if (to_.digest && *to_.digest != image.digest)
       throw sdk::Error(PIPE_E_MISMATCH,
                        fmt::format("{} is to be pushed as {}", image.digest.str(), to_.str()),
@@ -69,8 +69,10 @@ class Send {
     const std::optional<Descriptor> there = registry_.head_manifest(to_.repository, id);
     if (there && there->digest == image.digest) {
       result.skipped = tree.blobs.size();
+      result.unchanged = true;
       return result;
     }
+    if (before_change) before_change(there ? std::optional(there->digest) : std::nullopt);
     candidates_ = mount_candidates(store_, to_);
     job_.parallel(tree.blobs.size(), [&](std::size_t i) { send_blob(tree.blobs[i]); });
     for (const Manifest &manifest : tree.manifests)
@@ -140,16 +142,30 @@ TransferResult exported(const Store &store, const Descriptor &image) {
           .moved = tree.blobs.size()};
 }
 
+Endpoint target(const Reference &reference, RegistryOptions &options) {
+  Endpoint endpoint = RegistriesConf::load().to_push(reference);
+  options.insecure = options.insecure || endpoint.insecure;
+  return endpoint;
+}
+
 }  // namespace
 
+std::optional<Descriptor> head_target(const Reference &to, const RegistryOptions &options,
+                                      sdk::Observer &observer) {
+  RegistryOptions how = options;
+  const Reference reference = target(to, how).reference;
+  Registry registry(reference.registry, how, observer);
+  return registry.head_manifest(reference.repository, reference.identifier());
+}
+
 TransferResult send(Store &store, const Descriptor &image, const ImageName &to,
-                    const RegistryOptions &options, sdk::Observer &observer) {
+                    const RegistryOptions &options, sdk::Observer &observer,
+                    const BeforeChange &before_change) {
   switch (to.kind) {
     case ImageName::Kind::registry: {
-      const Endpoint endpoint = RegistriesConf::load().to_push(to.reference);
       RegistryOptions how = options;
-      how.insecure = how.insecure || endpoint.insecure;
-      return Send(endpoint, how, store, observer).run(image);
+      const Endpoint endpoint = target(to.reference, how);
+      return Send(endpoint, how, store, observer).run(image, before_change);
     }
     case ImageName::Kind::oci_layout:
       export_layout(store, image, to.ref, to.path);

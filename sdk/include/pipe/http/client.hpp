@@ -64,6 +64,12 @@ class TlsError : public sdk::Error {
   Reason reason;
 };
 
+/// There is no way to the host: no such name, nobody listens, no route.
+class Unreachable : public sdk::Error {
+ public:
+  using Error::Error;
+};
+
 struct Response {
   int status = 0;
   Headers headers;

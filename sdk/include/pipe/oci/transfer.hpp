@@ -7,6 +7,7 @@
 #include <pipe/oci/store.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ struct TransferResult {
   std::uint64_t size = 0;       // config and layers, bytes
   std::uint64_t bytes = 0;      // that really moved
   std::uint64_t moved = 0, mounted = 0, skipped = 0;  // blobs
+  bool unchanged = false;       // of a registry's tag: it was there already
 };
 
 /// HEAD of a registry name. Throws PIPE_E_NOT_FOUND, PIPE_E_DENIED, PIPE_E_TRANSIENT.
@@ -46,12 +48,21 @@ TransferResult fetch(const ImageName &from, const PlatformChoice &, const Regist
 /// the network), a layout or an archive is read into it. PIPE_E_NOT_FOUND says how to get it.
 Descriptor local(const ImageName &, Store &);
 
+/// Config and layers of an image that is in the store as a whole, in bytes; nullopt where a part of it is
+/// missing.
+std::optional<std::uint64_t> stored_size(const Store &, const Descriptor &image);
+
 /// Sends an image of the store to a registry, layout or archive: blobs first, children before the
 /// index, the tag last. Existing blobs are skipped (HEAD), mounted where another repository of that
 /// registry is known to hold them. The digest there is compared with the one sent
-/// (PIPE_E_MISMATCH).
+/// (PIPE_E_MISMATCH). `before_change` is told what a registry's tag points at (nullopt: there is none)
+/// before anything is changed there; it is not called where nothing has to be.
+using BeforeChange = std::function<void(const std::optional<Digest> &)>;
 TransferResult send(Store &, const Descriptor &image, const ImageName &to, const RegistryOptions &,
-                    sdk::Observer &);
+                    sdk::Observer &, const BeforeChange &before_change = {});
+
+/// What a push to this name would find there.
+std::optional<Descriptor> head_target(const Reference &to, const RegistryOptions &, sdk::Observer &);
 
 /// True where `error` says that a source can't be reached (no route, DNS, TLS, timeout, 429, 5xx), as
 /// opposed to one that answered no (401, 403, 404).

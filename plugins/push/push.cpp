@@ -1,0 +1,214 @@
+// push: sends an image of the store to a registry, a layout, an archive or an engine.
+#include <fmt/core.h>
+#include <pipe/engine/engine.hpp>
+#include <pipe/engine/give.hpp>
+#include <pipe/engine/take.hpp>
+#include <pipe/oci/transfer.hpp>
+#include <pipe/plugin.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "undo.hpp"
+
+namespace {
+namespace oci = pipes::oci;
+namespace engine = pipes::engine;
+using namespace pipes::sdk;
+using Kind = oci::ImageName::Kind;
+
+struct Params {
+  std::string image, to, platform, engine;
+  bool insecure = false;
+  std::optional<Path> ca_file;
+};
+struct Outputs {
+  std::string image, digest;
+  std::int64_t bytes, mounted, skipped;
+};
+constexpr Schema kPush{
+    "push", "0.1.0", "Send an image to a registry",
+    std::tuple{
+        field(
+            "image", &Params::image,
+            {.help = "The image: a name in the store, or oci:, oci-archive:, docker-archive:, docker-daemon:",
+             .format = "image",
+             .examples = "localhost:5000/app:1.2\noci-archive:app.tar"}),
+        field("to", &Params::to,
+              {.help = "Where to; by default the registry that the name itself says",
+               .format = "image",
+               .fallback = "\"\"",
+               .examples = "registry.lan:5000/app:1.2"}),
+        field("platform", &Params::platform,
+              {.help = "Of an image for several platforms only this one; by default all of it",
+               .format = "platform",
+               .fallback = "\"\"",
+               .examples = "linux/arm64"}),
+        field("insecure", &Params::insecure,
+              {.help = "Allow plain http, or a certificate that nobody vouches for", .fallback = "false"}),
+        field("ca_file", &Params::ca_file, {.help = "A CA to trust besides the system's (PEM)"}),
+        field(
+            "engine", &Params::engine,
+            {.help = "For docker-daemon: docker, podman, unix://…, tcp://…; by default the one that is found",
+             .fallback = "\"\""})},
+    std::tuple{
+        field("image", &Outputs::image, {.help = "The full name that it has there", .format = "image"}),
+        field("digest", &Outputs::digest, {.help = "The digest that it has there"}),
+        field("bytes", &Outputs::bytes, {.help = "Bytes that were sent"}),
+        field("mounted", &Outputs::mounted, {.help = "Blobs taken over from another repository there"}),
+        field("skipped", &Outputs::skipped, {.help = "Blobs that were there already"})}};
+
+oci::RegistryOptions options_of(const Params &p) {
+  return {.insecure = p.insecure, .ca_file = p.ca_file ? p.ca_file->value : std::string()};
+}
+
+/// One push, as `plan` (which changes nothing) or as `run`.
+class Push {
+ public:
+  Push(Run &run, const Params &params)
+      : run_(run),
+        p_(params),
+        from_(oci::ImageName::parse(params.image)),
+        to_(oci::ImageName::parse(params.to.empty() ? params.image : params.to)),
+        options_(options_of(params)) {
+    if (p_.to.empty() && from_.kind != Kind::registry)
+      throw Error(PIPE_E_INVALID, fmt::format("{} does not say which registry to push to", p_.image),
+                  "give `to` a name such as localhost:5000/app:1");
+    run_.output("image", to_.str());
+  }
+
+  void plan() {
+    if (!std::filesystem::exists(oci::Store::default_path() / "oci-layout"))
+      return run_.verdict(Verdict::unknown, "there is nothing in the store yet");
+    store_.emplace(oci::Store::default_path());
+    if (from_.kind != Kind::registry)
+      return run_.verdict(Verdict::unknown, fmt::format("known once {} is read", from_.str()));
+    if (!store_->resolve(from_.str()) && !from_.reference.digest)
+      return run_.verdict(Verdict::unknown,
+                          fmt::format("{} is not in the store yet", from_.reference.familiar()));
+    const oci::Descriptor image = chosen(oci::local(from_, *store_));
+    run_.output("digest", image.digest.str());
+    foresee(image);
+  }
+
+  void push() {
+    store_.emplace(oci::Store::default_path());
+    const oci::Descriptor image = chosen(read_image());
+    if (to_.kind == Kind::docker_daemon) return give(image);
+    const std::string file_before = file_digest();
+    std::optional<oci::Digest> before;
+    const oci::TransferResult result =
+        oci::send(*store_, image, to_, options_, run_, [&](const std::optional<oci::Digest> &tag) {
+          before = tag;
+          push::remember(
+              run_,
+              {.name = to_.str(), .before = tag ? tag->str() : std::string(), .digest = image.digest.str()});
+        });
+    const bool existed = before.has_value() || !file_before.empty();
+    const bool same = result.unchanged || (!file_before.empty() && file_before == file_digest());
+    report(result);
+    if (same) return run_.verdict(Verdict::up_to_date, to_.str() + " is there already");
+    if (before) run_.diff("digest", before->str(), image.digest.str());
+    run_.verdict(existed ? Verdict::change : Verdict::create,
+                 fmt::format("{} {}: {} blobs sent, {} mounted, {} there already", to_.str(),
+                             image.digest.brief(), result.moved, result.mounted, result.skipped));
+  }
+
+ private:
+  oci::Descriptor read_image() {
+    if (from_.kind != Kind::docker_daemon) return oci::local(from_, *store_);
+    engine::Engine there = engine::Engine::connect(p_.engine, run_);
+    return engine::take(there, from_.reference.str(), *store_);
+  }
+
+  oci::Descriptor chosen(const oci::Descriptor &image) const {
+    const oci::PlatformChoice choice = oci::PlatformChoice::parse(p_.platform);
+    if (p_.platform.empty() || choice.all) return image;
+    const oci::Manifest manifest = store_->manifest(image);
+    return manifest.is_index() ? oci::select_platform(manifest, choice.platform) : image;
+  }
+
+  void foresee(const oci::Descriptor &image) {
+    if (to_.kind == Kind::docker_daemon) {
+      engine::Engine there = engine::Engine::connect(p_.engine, run_);
+      const auto found = there.image(to_.reference.str());
+      if (found && engine::is_image(found->id, engine::manifest_for_engine(*store_, image)))
+        return run_.verdict(Verdict::up_to_date, to_.str() + " is there already");
+      return run_.verdict(found ? Verdict::change : Verdict::create, "would load " + to_.str());
+    }
+    if (to_.kind != Kind::registry)
+      return run_.verdict(std::filesystem::exists(to_.path) ? Verdict::change : Verdict::create,
+                          "would write " + to_.str());
+    const std::optional<oci::Descriptor> there = oci::head_target(to_.reference, options_, run_);
+    if (there && there->digest == image.digest)
+      return run_.verdict(Verdict::up_to_date, to_.str() + " is there already");
+    run_.diff("digest", there ? there->digest.str() : std::string(), image.digest.str());
+    run_.verdict(there ? Verdict::change : Verdict::create, "would push " + to_.str());
+  }
+
+  void give(const oci::Descriptor &image) {
+    engine::Engine there = engine::Engine::connect(p_.engine, run_);
+    const std::string name = to_.reference.str();
+    const auto before = there.image(name);
+    const bool same = before && engine::is_image(before->id, engine::manifest_for_engine(*store_, image));
+    oci::TransferResult result;
+    result.image = image;
+    if (!same) {
+      engine::give(there, *store_, image, name);
+      result.bytes = oci::stored_size(*store_, image).value_or(0);
+    }
+    report(result);
+    run_.verdict(
+        same     ? Verdict::up_to_date
+        : before ? Verdict::change
+                 : Verdict::create,
+        fmt::format("{} {} {}", name, same ? "is already in" : "loaded into", there.version().endpoint));
+  }
+
+  /// An archive is written anew each time, and the same image gives the same bytes. Empty: no such file.
+  std::string file_digest() const {
+    if (to_.kind != Kind::oci_archive && to_.kind != Kind::docker_archive) return {};
+    std::ifstream file(to_.path, std::ios::binary);
+    if (!file) return {};
+    oci::Hasher hasher;
+    std::vector<char> piece(1u << 20);
+    while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) || file.gcount() > 0)
+      hasher.update(piece.data(), static_cast<std::size_t>(file.gcount()));
+    return hasher.finish().str();
+  }
+
+  void report(const oci::TransferResult &result) {
+    run_.output("digest", result.image.digest.str());
+    run_.output("bytes", static_cast<std::int64_t>(result.bytes));
+    run_.output("mounted", static_cast<std::int64_t>(result.mounted));
+    run_.output("skipped", static_cast<std::int64_t>(result.skipped));
+  }
+
+  Run &run_;
+  const Params &p_;
+  const oci::ImageName from_, to_;
+  const oci::RegistryOptions options_;
+  std::optional<oci::Store> store_;
+};
+
+void plan(Run &run, const Params &p) {
+  Push(run, p).plan();
+}
+void push_image(Run &run, const Params &p) {
+  Push(run, p).push();
+}
+
+void undo(Run &run, const Params &p) {
+  run.verdict(Verdict::up_to_date, "nothing of it is left");
+  const std::optional<push::Pushed> pushed = push::recall(run);
+  if (!pushed) return;
+  push::take_back(run, *pushed, options_of(p));
+  push::forget(run);
+}
+
+}  // namespace
+
+PIPE_PLUGIN(kPush, Params, plan, push_image, undo);

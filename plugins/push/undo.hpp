@@ -1,0 +1,25 @@
+#pragma once
+// Takes a push to a registry back.
+#include <pipe/oci/registry.hpp>
+#include <pipe/run.hpp>
+
+#include <optional>
+#include <string>
+
+namespace push {
+
+/// What has to be known for that; kept by `run` before it changes anything.
+struct Pushed {
+  std::string name;    // where to
+  std::string before;  // the digest that the tag had; empty: there was no such tag
+  std::string digest;  // what was pushed
+};
+void remember(pipes::sdk::Run &, const Pushed &);
+std::optional<Pushed> recall(const pipes::sdk::Run &);
+void forget(pipes::sdk::Run &);
+
+/// Gives the tag back to what it pointed at, or takes it away. Where the tag points at something else by
+/// now, or the registry does not delete, it says so and leaves it.
+void take_back(pipes::sdk::Run &, const Pushed &, const pipes::oci::RegistryOptions &);
+
+}  // namespace push
