@@ -2,6 +2,7 @@
 // Pipeline + schemas -> Plan: the graph of step instances that will run.
 #include "core/base/diagnostic.hpp"
 #include "core/base/value.hpp"
+#include "core/pipeline/retry.hpp"
 #include "core/plugin/registry.hpp"
 
 #include <chrono>
@@ -15,19 +16,12 @@
 
 namespace pipes {
 
-struct Retry {
-  int attempts = 1;
-  std::chrono::milliseconds delay{1000}, max_delay{30000};
-  double factor = 2.0;
-  bool jitter = true;
-};
-
 /// One instance of a step.
 struct Node {
-  std::string id;      // pull, or pull["alpine:3.20"]
-  std::string step;    // pull: the step of the file it came from
-  std::string uses;    // the plugin step
-  std::string key;     // for_each key, may be empty
+  std::string id;    // pull, or pull["alpine:3.20"]
+  std::string step;  // pull: the step of the file it came from
+  std::string uses;  // the plugin step
+  std::string key;   // for_each key, may be empty
   std::filesystem::path plugin;
   const StepSchema *schema = nullptr;  // owned by the PluginRegistry
   std::vector<std::uint32_t> needs;    // indices of nodes that must have ended first; may be barriers
@@ -36,7 +30,7 @@ struct Node {
   std::string pool;
   bool rollback = false;
   bool finally = false;
-  bool barrier = false;   // no process, not shown, ends at once; fails if one of its needs failed
+  bool barrier = false;      // no process, not shown, ends at once; fails if one of its needs failed
   std::uint32_t source = 0;  // index of the step in the file, for the plan's own use
 };
 
@@ -54,19 +48,20 @@ struct RunFacts {
 class Plan {
  public:
   std::string name, description;
-  std::string file;                         // as given; empty for `pipe step`
-  std::vector<Node> nodes;                  // in file order, instances of a step together; finally last
+  std::string file;         // as given; empty for `pipe step`
+  std::vector<Node> nodes;  // in file order, instances of a step together; finally last
   std::map<std::string, int> pools;
-  std::vector<std::string> secret_values;   // to redact wherever they appear; resolved values
+  std::vector<std::string> secret_values;  // to redact wherever they appear; resolved values
 
   struct Params {
-    Value::Map values;                      // checked, defaults applied
-    std::vector<std::string> unknown;       // names that depend on outputs nobody knows yet (plan only)
-    std::vector<Diagnostic> problems;       // a value that turned out wrong (type, range)
+    Value::Map values;                 // checked, defaults applied
+    std::vector<std::string> unknown;  // names that depend on outputs nobody knows yet; in a run:
+                                       // that a step which ended well did not give
+    std::vector<Diagnostic> problems;  // a value that turned out wrong (type, range)
   };
   /// The parameters of a node, once everything that it needs has ended. May hold secrets.
   Params params(std::uint32_t node, const std::vector<NodeResult> &, const RunFacts &) const;
-  /// Whether `if` lets it run; nullopt: depends on something unknown.
+  /// Whether `if` lets it run; nullopt: depends on something unknown. Throws pipes::Error.
   std::optional<bool> condition(std::uint32_t node, const std::vector<NodeResult> &, const RunFacts &) const;
   /// [outputs], as far as they are known.
   Value::Map outputs(const std::vector<NodeResult> &, const RunFacts &) const;
@@ -75,7 +70,7 @@ class Plan {
   ~Plan();
   Plan(Plan &&) noexcept;
   Plan &operator=(Plan &&) noexcept;
-  struct Impl;                               // templates and expressions
+  struct Impl;  // templates and expressions
   std::unique_ptr<Impl> impl;
 };
 

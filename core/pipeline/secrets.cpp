@@ -1,0 +1,155 @@
+#include "core/base/error.hpp"
+#include "core/base/fd.hpp"
+#include "core/pipeline/variables.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace pipes {
+namespace {
+
+constexpr std::size_t kMaxSecret = 1U << 20;
+
+/// Why a source failed; that it merely has nothing is no failure.
+struct Failure {
+  std::string why;
+};
+
+std::string read_all(int fd) {
+  std::string text(4096, '\0');
+  std::size_t size = 0;
+  for (;;) {
+    const ssize_t got = ::read(fd, text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Failure{std::strerror(errno)};
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+    if (size > kMaxSecret) throw Failure{fmt::format("it is larger than {} bytes", kMaxSecret)};
+    if (size == text.size()) text.resize(text.size() * 2);
+  }
+  text.resize(size);
+  return text;
+}
+
+std::string without_newline(std::string text) {
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+std::optional<std::string> from_file(const std::string &path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  if (!fd) throw Failure{std::strerror(errno)};
+  return without_newline(read_all(fd.get()));
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+/// What a program prints. Its own messages go to our stderr; they are not ours to judge.
+std::optional<std::string> from_command(const std::vector<std::string> &command) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw Failure{std::strerror(errno)};
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDOUT_FILENO);
+  std::vector<char *> arguments;
+  for (const std::string &word : command) arguments.push_back(const_cast<char *>(word.c_str()));
+  arguments.push_back(nullptr);
+  pid_t child = 0;
+  const int error = ::posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  write_end.reset();
+  if (error != 0) throw Failure{std::strerror(error)};
+  std::string text;
+  try {
+    text = read_all(read_end.get());
+  } catch (const Failure &) {
+    ::kill(child, SIGKILL);
+    wait_for(child);
+    throw;
+  }
+  const int status = wait_for(child);
+  if (WIFSIGNALED(status)) throw Failure{fmt::format("it was ended by signal {}", WTERMSIG(status))};
+  if (WEXITSTATUS(status) != 0) throw Failure{fmt::format("it exited with status {}", WEXITSTATUS(status))};
+  return without_newline(std::move(text));
+}
+
+std::string describe(const SecretSource &source) {
+  switch (source.kind) {
+    case SecretSource::Kind::env:
+      return fmt::format("the environment variable {}", source.name);
+    case SecretSource::Kind::file:
+      return fmt::format("the file {}", source.name);
+    case SecretSource::Kind::command:
+      return fmt::format("the command `{}`", source.command.front());
+  }
+  return {};
+}
+
+std::optional<std::string> read_source(const SecretSource &source) {
+  switch (source.kind) {
+    case SecretSource::Kind::env: {
+      const char *text = std::getenv(source.name.c_str());
+      return text == nullptr || *text == '\0' ? std::nullopt : std::optional<std::string>(text);
+    }
+    case SecretSource::Kind::file:
+      return from_file(source.name);
+    case SecretSource::Kind::command:
+      return from_command(source.command);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> resolve(const Pipeline &pipeline, const SecretDeclaration &secret,
+                                   Diagnostics &diagnostics) {
+  Diagnostic problem = diagnose(pipeline.source, secret.spot, "missing-secret", "");
+  std::string tried;
+  for (const SecretSource &source : secret.from) {
+    try {
+      std::optional<std::string> value = read_source(source);
+      // An empty secret protects nothing, and hiding it in a log would hide every character.
+      if (value && !value->empty()) return value;
+    } catch (const Failure &failure) {
+      problem.message =
+          fmt::format("secret `{}` cannot be read from {}: {}", secret.name, describe(source), failure.why);
+      diagnostics.push_back(std::move(problem));
+      return std::nullopt;
+    }
+    tried += (tried.empty() ? "" : ", ") + describe(source);
+  }
+  if (secret.optional) return std::nullopt;
+  problem.message = fmt::format("secret `{}` is nowhere to be found", secret.name);
+  problem.notes.push_back("looked in: " + tried);
+  problem.help = "put it there, or say `optional = true`";
+  diagnostics.push_back(std::move(problem));
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::optional<std::string>> resolve_secrets(const Pipeline &pipeline,
+                                                        const std::vector<bool> &wanted,
+                                                        Diagnostics &diagnostics) {
+  std::vector<std::optional<std::string>> values(pipeline.secrets.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (wanted[i]) values[i] = resolve(pipeline, pipeline.secrets[i], diagnostics);
+  }
+  return values;
+}
+
+}  // namespace pipes
