@@ -1,0 +1,243 @@
+"""The jobs: what `pipe` is asked to do, and its peers beside it."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+from engine import Docker
+from measure import Contender, Job
+from world import Registry, Site, make_image, version
+
+
+class Jobs:
+    """The jobs, worked out in `folder`. Images and registries are made once, on first use."""
+
+    def __init__(self, folder, source, build, quick=False, with_docker=True):
+        self.folder, self.source, self.build = pathlib.Path(folder), pathlib.Path(source), pathlib.Path(build)
+        self.quick = quick
+        self.docker = Docker(folder) if with_docker and Docker.is_installed() else None
+        self.rounds = 3 if quick else 5
+        self.program = self.build / "bin/pipe"
+        self.names = {
+            "pipe": f"pipe {version(self.program, 'version')}",
+            "skopeo": f"skopeo {version('skopeo')}",
+            "ninja": f"ninja {version('ninja')}",
+        }
+        self.sites = None
+        self.env = {
+            "HOME": str(self.folder / "home"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_DATA_HOME": str(self.folder / "share"),
+            "DOCKER_CONFIG": str(self.folder / "docker"),
+            "PIPE_STORE": str(self.folder / "store"),
+            "PIPE_PLUGIN_PATH": str(self.build / "test-plugins"),
+        }
+        (self.folder / "home").mkdir()
+
+    def close(self):
+        for site in self.sites or ():
+            site.close()
+        if self.docker:
+            self.docker.stop()
+
+    def all(self):
+        """(group, function that gives its jobs), in the order of the table."""
+        return {
+            "start": self.start,
+            "steps": self.steps,
+            "again": self.again,
+            "pull": self.pull,
+            "push": self.push,
+            "copy": self.copy,
+        }
+
+    # The runner's own cost.
+
+    def start(self):
+        peer = Contender(self.names["skopeo"], lambda _: ["skopeo", "--version"])
+        file = self.source / "pipelines/registry.toml"
+        yield Job("pipe --version", [self._pipe("--version"), peer], "≤ 8 ms", 4 * self.rounds)
+        yield Job("pipe check pipelines/registry.toml", [self._pipe("check", file), peer], "≤ 20 ms", 4 * self.rounds)
+
+    def steps(self):
+        for count in (1000,) if self.quick else (1000, 10000):
+            steps = "".join(f'[[step]]\nuses = "noop"\nid = "s{i}"\nneeds = []\n' for i in range(count))
+            file = self._pipeline(f"steps{count}", steps)
+            for jobs in (1, 2):
+                yield self._beside_ninja(f"{count:,} empty steps, --jobs {jobs}", file, count, jobs)
+        values = ", ".join(f'"v{i}"' for i in range(1000))
+        file = self._pipeline("each", f'[[step]]\nuses = "noop"\nid = "each"\nneeds = []\nfor_each = [{values}]\n')
+        yield self._beside_ninja("for_each over 1,000, --jobs 2", file, 1000, 2)
+
+    def _beside_ninja(self, name, file, count, jobs):
+        folder = self.folder / f"ninja{count}"
+        if not folder.exists():
+            folder.mkdir()
+            edges = "".join(f"build o{i}: empty\n" for i in range(count))
+            (folder / "build.ninja").write_text("rule empty\n  command = true\n" + edges)
+        ours = self._pipe("run", file, "--jobs", jobs, prepare=lambda _: _remove(self.folder / "state"))
+        peer = Contender(
+            self.names["ninja"],
+            lambda _: ["ninja", "-C", folder, "-j", jobs],
+            lambda _: _remove(folder / ".ninja_log"),
+        )
+        return Job(name, [ours, peer], "≤ 0.70 × peer", self.rounds, units=count)
+
+    # Images.
+
+    def again(self):
+        ours = Contender(
+            self.names["pipe"], lambda site: self._run(self._chain(site, "many", verify=True)), env=self.env
+        )
+        yield Job(
+            "pull, tag, push, verify `many` again", [ours], "≤ 0.25 s", 2 * self.rounds, setup=self.images, again=True
+        )
+
+    def pull(self):
+        layout = self.folder / "layout"
+        for image in ("big", "many"):
+
+            def ours(site, image=image):
+                return [self.program, "step", "pull", "--image", f"{site.source.host}/{image}:1"]
+
+            def peer(site, image=image):
+                return self._skopeo(f"docker://{site.source.host}/{image}:1", f"oci:{layout}:1")
+
+            def cold(_):
+                _remove(self.folder / "store")
+                _remove(layout)
+                os.sync()
+
+            name = f"pull `{image}` into the store"
+            yield self._job(name, ours, peer, cold, "≤ 0.40 × peer")
+        yield self._job("pull `many` again", ours, peer, None, "≤ 0.15 × peer")
+
+    def push(self):
+        for image in ("big", "many"):
+
+            def setup(image=image):
+                sites = self.images()
+                self._once("step", "pull", "--image", f"{sites[0].source.host}/{image}:1")
+                return sites
+
+            def ours(site, image=image):
+                name = f"{self.sites[0].source.host}/{image}:1"
+                return [self.program, "step", "push", "--image", name, "--to", f"{site.target.host}/{image}:1"]
+
+            def peer(site, image=image):
+                return self._skopeo(f"oci:{self.folder / image}:1", f"docker://{site.target.host}/{image}:1")
+
+            def cold(site):
+                site.empty_target()
+
+            target = {"big": "≤ 0.80 × peer", "many": "≤ 0.40 × peer"}[image]
+            yield self._job(f"push `{image}` from the store", ours, peer, cold, target, setup)
+        yield self._job("push `many` again", ours, peer, None, "≤ 0.15 × peer", setup)
+
+    def copy(self):
+        for image in ("big", "many"):
+
+            def ours(site, image=image):
+                return self._run(self._chain(site, image))
+
+            def peer(site, image=image):
+                return self._skopeo(f"docker://{site.source.host}/{image}:1", f"docker://{site.target.host}/{image}:1")
+
+            def cold(site):
+                _remove(self.folder / "store")
+                site.empty_target()
+
+            target = {"big": "≤ 0.80 × skopeo, ≤ 0.15 × docker", "many": "≤ 0.40 × skopeo"}[image]
+            job = self._job(f"pull, tag, push `{image}` elsewhere", ours, peer, cold, target)
+            job.setup = lambda job=job, image=image: self._with_docker(job, image)
+            yield job
+        yield self._job("pull, tag, push `many` again", ours, peer, None, "≤ 0.15 × peer")
+
+    def _with_docker(self, job, image):
+        """Docker is a contender where it is installed and an engine of the benchmark's own comes up."""
+        if self.docker and self.docker.start():
+            job.contenders.append(self._by_docker(image))
+        return self.images()
+
+    def _by_docker(self, image):
+        def command(site):
+            was, to = f"{site.source.host}/{image}:1", f"{site.target.host}/{image}:1"
+            docker = f"docker -H {self.docker.endpoint}"
+            return ["sh", "-c", f"{docker} pull -q {was} && {docker} tag {was} {to} && {docker} push -q {to}"]
+
+        def cold(site):
+            self.docker.forget_images()
+            site.empty_target()
+
+        return Contender(f"docker {self.docker.version}", command, cold, by_daemon=True)
+
+    def images(self):
+        """Two sites whose source holds `big` and `many`: one that is quiet, one that logs its requests."""
+        if self.sites is None:
+            source = Registry(self.folder / "source")
+            quiet = Site(source, Registry(self.folder / "target"))
+            logging = Site(
+                Registry(self.folder / "source-logged", source.storage, logged=True),
+                Registry(self.folder / "target-logged", logged=True),
+            )
+            self.sites = (quiet, logging)
+            for name, layers, size in (("big", 8, 100 << 20), ("many", 40, 1 << 20)):
+                make_image(self.folder / name, "1", layers, size // 10 if self.quick else size)
+                subprocess.run(
+                    self._skopeo(f"oci:{self.folder / name}:1", f"docker://{source.host}/{name}:1"),
+                    check=True,
+                    stdout=subprocess.DEVNULL,
+                )
+        return self.sites
+
+    def _job(self, name, ours, peer, cold, target, setup=None):
+        prepare = cold or (lambda _: None)
+        contenders = [
+            Contender(self.names["pipe"], ours, prepare, self.env),
+            Contender(self.names["skopeo"], peer, prepare),
+        ]
+        rounds = self.rounds if cold else 2 * self.rounds
+        return Job(name, contenders, target, rounds, setup=setup or self.images, again=cold is None)
+
+    @staticmethod
+    def _skopeo(source, target):
+        return ["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", source, target]
+
+    def _chain(self, site, image, verify=False):
+        """A pipeline that takes an image from one registry to the other."""
+        steps = (
+            f'[[step]]\nuses = "pull"\nwith.image = "{site.source.host}/{image}:1"\n'
+            f'[[step]]\nuses = "tag"\nwith.image = "${{steps.pull.image}}"\nwith.as = "{site.target.host}/{image}:1"\n'
+            '[[step]]\nuses = "push"\nwith.image = "${steps.tag.image}"\n'
+        )
+        if verify:
+            steps += '[[step]]\nuses = "verify"\nwith.image = "${steps.push.image}"\nwith.digest = "${steps.push.digest}"\n'
+        return self._pipeline("chain", steps)
+
+    def _pipeline(self, name, steps):
+        path = self.folder / f"{name}.toml"
+        path.write_text(f'schema = 1\n[pipeline]\nname = "{name}"\n{steps}')
+        return path
+
+    def _run(self, file):
+        return [self.program, "run", file]
+
+    def _pipe(self, *args, prepare=lambda _: None):
+        return Contender(self.names["pipe"], lambda _: [self.program, *args], prepare, self.env)
+
+    def _once(self, *args):
+        subprocess.run(
+            [str(self.program), *map(str, args)],
+            env={**os.environ, **self.env},
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
