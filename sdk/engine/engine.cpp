@@ -87,6 +87,7 @@ struct Engine::State {
       : endpoint(endpoint_), observer(observer_), base(base_url(endpoint)) {
     version.endpoint = endpoint.on_demand() ? "podman (started on demand)" : endpoint.address;
     version.rootless = owned_by_a_user(endpoint);
+    version.host = endpoint.on_this_machine() ? "127.0.0.1" : http::Origin::of(base).host;
     if (endpoint.on_demand()) sightings = valid_sightings();
     if (sightings.empty()) {
       open();

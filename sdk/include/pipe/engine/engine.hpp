@@ -18,6 +18,7 @@ struct Version {
   std::string version;   // "20.10.24"
   std::string api;       // negotiated, "1.41"
   std::string endpoint;  // unix:///run/docker.sock, tcp://host:2376, or "podman (started on demand)"
+  std::string host;  // where its published ports are reached: "127.0.0.1", or the host of a tcp:// endpoint
   bool rootless = false;
 };
 

@@ -1,0 +1,149 @@
+#include "preflight.hpp"
+
+#include <pipe/engine/host.hpp>
+#include <pipe/engine/spec.hpp>
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+
+namespace run_step {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kPortsTried = 50;
+
+bool any_address(const std::string &ip) {
+  return ip.empty() || ip == "0.0.0.0" || ip == "::";
+}
+
+bool collides(const engine::PortBinding &a, const engine::PortBinding &b) {
+  const auto protocol = [](const engine::PortBinding &port) {
+    return port.container.substr(port.container.find('/'));
+  };
+  return a.host_port == b.host_port && protocol(a) == protocol(b) &&
+         (any_address(a.host_ip) || any_address(b.host_ip) || a.host_ip == b.host_ip);
+}
+
+bool holds(const engine::Container &container, const engine::PortBinding &port) {
+  return std::any_of(container.bound_ports.begin(), container.bound_ports.end(),
+                     [&](const engine::PortBinding &bound) { return collides(port, bound); });
+}
+
+std::string address_of(const engine::PortBinding &port) {
+  return fmt::format("{}:{}", port.host_ip.empty() ? "0.0.0.0" : port.host_ip, port.host_port);
+}
+
+std::string free_port_near(engine::PortBinding port) {
+  const int first = std::stoi(port.host_port);
+  for (int number = first + 1; number <= std::min(first + kPortsTried, 65535); ++number) {
+    port.host_port = std::to_string(number);
+    if (engine::check_port(port).free) return fmt::format("; {} is free", port.host_port);
+  }
+  return {};
+}
+
+struct Owner {
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+};
+
+std::optional<unsigned> number(std::string_view text) {
+  unsigned value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// `uid[:gid]` in numbers; names are those of the image, and mean nothing on the host.
+Owner owner_of(const std::string &user) {
+  const auto colon = user.find(':');
+  return {number(std::string_view(user).substr(0, colon)),
+          colon == std::string::npos ? std::nullopt : number(std::string_view(user).substr(colon + 1))};
+}
+
+/// Whether the container's user could write there, as far as the folder's mode tells.
+bool writable_for(const Owner &owner, const struct stat &info) {
+  if (!owner.uid || *owner.uid == 0 || (info.st_mode & S_IWOTH) != 0) return true;
+  if (info.st_uid == *owner.uid) return (info.st_mode & S_IWUSR) != 0;
+  return owner.gid && info.st_gid == *owner.gid && (info.st_mode & S_IWGRP) != 0;
+}
+
+[[noreturn]] void folder_error(const std::string &path, const char *what, int why) {
+  throw sdk::Error(why == EPERM || why == EACCES ? PIPE_E_DENIED : PIPE_E_IO,
+                   fmt::format("can't {} the folder {}: {}", what, path, std::strerror(why)),
+                   "make it yourself, or use a named volume");
+}
+
+void make_folder(sdk::Run &run, const engine::Mount &mount, const std::string &user) {
+  run.remember(mount_key(mount), "folder");
+  std::error_code error;
+  fs::create_directories(mount.source, error);
+  if (error) folder_error(mount.source, "make", error.value());
+  const Owner owner = owner_of(user);
+  if (owner.uid && ::chown(mount.source.c_str(), *owner.uid, owner.gid.value_or(static_cast<gid_t>(-1))) < 0)
+    folder_error(mount.source, fmt::format("give user {}", user).c_str(), errno);
+  run.info(fmt::format("made the folder {}{}", mount.source, owner.uid ? " for user " + user : ""));
+}
+
+void make_bind(sdk::Run &run, const engine::Mount &mount, const engine::ContainerSpec &wanted) {
+  struct stat info{};
+  if (::stat(mount.source.c_str(), &info) < 0) {
+    if (errno != ENOENT) folder_error(mount.source, "look at", errno);
+    if (mount.read_only)
+      throw sdk::Error(PIPE_E_NOT_FOUND,
+                       fmt::format("volume {}: there is no {}", engine::to_text(mount), mount.source),
+                       "what is only read must be there already");
+    return make_folder(run, mount, wanted.user);
+  }
+  if (!mount.read_only && S_ISDIR(info.st_mode) && !writable_for(owner_of(wanted.user), info))
+    run.warn(fmt::format("user {} may not be able to write to {}, which belongs to {}:{}", wanted.user,
+                         mount.source, info.st_uid, info.st_gid));
+}
+
+}  // namespace
+
+void check_ports(engine::Engine &engine, const engine::ContainerSpec &wanted,
+                 const engine::Container *current) {
+  if (wanted.ports.empty()) return;
+  const std::vector<engine::Container> containers = engine.containers();
+  for (const engine::PortBinding &port : wanted.ports) {
+    if (port.host_port.empty() || (current && holds(*current, port))) continue;
+    std::string taken;
+    for (const engine::Container &other : containers)
+      if ((!current || other.id != current->id) && holds(other, port))
+        taken = "taken by the container " + other.name;
+    if (taken.empty() && engine.on_this_machine())
+      if (const engine::PortCheck check = engine::check_port(port); !check.free) taken = check.reason;
+    if (taken.empty()) continue;
+    const std::string near = engine.on_this_machine() ? free_port_near(port) : "";
+    throw sdk::Error(PIPE_E_INVALID, fmt::format("port {} is {}", address_of(port), taken),
+                     fmt::format("stop what uses it, or publish another one in `ports`{}", near));
+  }
+}
+
+void make_mounts(sdk::Run &run, engine::Engine &engine, const engine::ContainerSpec &wanted) {
+  for (const engine::Mount &mount : wanted.mounts) {
+    if (mount.type == "bind") {
+      // The host paths of a remote engine are its own: it says itself when one is missing.
+      if (engine.on_this_machine()) make_bind(run, mount, wanted);
+    } else if (!engine.has_volume(mount.source)) {
+      run.remember(mount_key(mount), "volume");
+      engine.create_volume(mount.source, {{"pipe.container", wanted.name}});
+    }
+  }
+}
+
+std::string mount_key(const engine::Mount &mount) {
+  return "made:" + mount.source;
+}
+
+}  // namespace run_step
