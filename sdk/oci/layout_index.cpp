@@ -4,9 +4,34 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cerrno>
+
 #include "descriptor.hpp"
+#include "file.hpp"
 
 namespace pipes::oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxIndex = 64u << 20;
+
+void save_index(const fs::path &root, const Json &index) {
+  sync_folder(root / "blobs" / "sha256");  // a name must not outlive what it leads to
+  replace_file(root / "index.json", index.dump());
+}
+
+std::ptrdiff_t count_named(const Json &entries, std::string_view name) {
+  return std::ranges::count_if(entries, [&](const Json &entry) { return entry_name(entry) == name; });
+}
+
+void drop_named(Json &entries, std::string_view name) {
+  const auto named = [&](const Json &entry) { return entry_name(entry) == name; };
+  entries.erase(std::remove_if(entries.begin(), entries.end(), named), entries.end());
+}
+
+}  // namespace
 
 Json parse_index(std::string_view bytes, std::string_view where) {
   ParsedJson parsed = parse_json(bytes);
@@ -43,6 +68,33 @@ Json write_entry(const StoredImage &image) {
   Descriptor named = image.descriptor;
   if (!image.name.empty()) named.annotations[std::string(kRefName)] = image.name;
   return write_descriptor(named);
+}
+
+Json load_index(const fs::path &root) {
+  const fs::path path = root / "index.json";
+  const UniqueFd fd = open_regular(path);
+  if (!fd) throw_io("read", path, ENOENT);
+  return parse_index(read_file(fd.get(), path, kMaxIndex), path.string());
+}
+
+void set_image(const fs::path &root, const StoredImage &image) {
+  const FileLock lock(root / kLayoutLock);
+  Json index = load_index(root);
+  Json &entries = index["manifests"];
+  Json wanted = write_entry(image);
+  if (std::ranges::count(entries, wanted) == 1 && count_named(entries, image.name) == 1) return;
+  drop_named(entries, image.name);
+  entries.push_back(std::move(wanted));
+  save_index(root, index);
+}
+
+bool drop_image(const fs::path &root, std::string_view name) {
+  const FileLock lock(root / kLayoutLock);
+  Json index = load_index(root);
+  if (name.empty() || count_named(index["manifests"], name) == 0) return false;
+  drop_named(index["manifests"], name);
+  save_index(root, index);
+  return true;
 }
 
 }  // namespace pipes::oci

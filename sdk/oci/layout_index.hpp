@@ -2,6 +2,10 @@
 // index.json of an OCI image layout (image-spec, image-layout.md). For .cpp files of this folder only.
 #include <pipe/oci/store.hpp>
 
+#include <filesystem>
+#include <string>
+#include <string_view>
+
 #include "json.hpp"
 
 namespace pipes::oci {
@@ -11,6 +15,8 @@ inline constexpr std::string_view kLayoutFile = "{\"imageLayoutVersion\":\"1.0.0
 inline constexpr std::string_view kEmptyIndex =
     "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}";
 
+inline constexpr const char *kLayoutLock = ".lock";
+
 /// Checks the bytes of index.json; `where` names it in errors (PIPE_E_INVALID). Members that are not
 /// known stay in it.
 Json parse_index(std::string_view bytes, std::string_view where);
@@ -19,5 +25,13 @@ StoredImage read_entry(const Json &entry, std::string_view where);
 Json write_entry(const StoredImage &image);
 /// The name of an entry; empty if it has none.
 std::string entry_name(const Json &entry);
+
+/// The index of the layout at `root`.
+Json load_index(const std::filesystem::path &root);
+/// Points a name at an image, under the layout's lock; writes nothing where it does already. An image
+/// without a name takes the place of the one before it.
+void set_image(const std::filesystem::path &root, const StoredImage &image);
+/// True if there was such a name.
+bool drop_image(const std::filesystem::path &root, std::string_view name);
 
 }  // namespace pipes::oci

@@ -25,18 +25,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *kPartials = ".partial";
-constexpr const char *kLock = ".lock";
 constexpr std::string_view kUnnamed = "new-";
-constexpr std::size_t kMaxIndex = 64u << 20;
 constexpr std::time_t kKeepPartials = std::time_t{7} * 24 * 3600;
 
 void make_folder(const fs::path &path, mode_t mode = 0777) {
   if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) throw_io("create", path, errno);
 }
 
-/// What a store that is just being made may hold already.
+/// What a store that another process is just making may hold already.
 bool is_ours(const std::string &name) {
-  constexpr std::array kNames{".partial", ".lock", "blobs", "index.json", "index.json.tmp", "oci-layout.tmp"};
+  constexpr std::array kNames{"oci-layout", ".partial",       ".lock",         "blobs",
+                              "index.json", "index.json.tmp", "oci-layout.tmp"};
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
@@ -69,7 +68,7 @@ void create_layout(const fs::path &root) {
   if (!root.parent_path().empty()) fs::create_directories(root.parent_path(), error);
   make_folder(root, 0700);  // images may be private
   refuse_foreign_folder(root);
-  const FileLock lock(root / kLock);
+  const FileLock lock(root / kLayoutLock);
   if (check_layout_file(root)) return;  // another process was faster
   make_folder(root / "blobs");
   make_folder(root / "blobs" / "sha256");
@@ -97,31 +96,6 @@ std::string random_name() {
   std::uint64_t number = 0;
   if (getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<std::uint64_t>(getpid());
   return fmt::format("{}{:016x}", kUnnamed, number);
-}
-
-fs::path index_path(const fs::path &root) {
-  return root / "index.json";
-}
-
-Json load_index(const fs::path &root) {
-  const fs::path path = index_path(root);
-  const UniqueFd fd = open_regular(path);
-  if (!fd) throw_io("read", path, ENOENT);
-  return parse_index(read_file(fd.get(), path, kMaxIndex), path.string());
-}
-
-void save_index(const fs::path &root, const Json &index) {
-  sync_folder(root / "blobs" / "sha256");  // a name must not outlive what it leads to
-  replace_file(index_path(root), index.dump());
-}
-
-std::ptrdiff_t count_named(const Json &entries, std::string_view name) {
-  return std::ranges::count_if(entries, [&](const Json &entry) { return entry_name(entry) == name; });
-}
-
-void drop_named(Json &entries, std::string_view name) {
-  const auto named = [&](const Json &entry) { return entry_name(entry) == name; };
-  entries.erase(std::remove_if(entries.begin(), entries.end(), named), entries.end());
 }
 
 }  // namespace
@@ -239,8 +213,7 @@ Manifest Store::manifest(const Descriptor &descriptor) const {
 std::optional<Descriptor> Store::resolve(std::string_view name) const {
   const Json index = load_index(root_);
   for (const Json &entry : index["manifests"])
-    if (!name.empty() && entry_name(entry) == name)
-      return read_entry(entry, index_path(root_).string()).descriptor;
+    if (!name.empty() && entry_name(entry) == name) return read_entry(entry, root_.string()).descriptor;
   return std::nullopt;
 }
 
@@ -250,30 +223,18 @@ void Store::tag(std::string_view name, const Descriptor &image) {
     throw sdk::Error(PIPE_E_NOT_FOUND,
                      fmt::format("can't name {}: {} is not in the store", name, image.digest.brief()),
                      "pull the image again");
-  const FileLock lock(root_ / kLock);
-  Json index = load_index(root_);
-  Json &entries = index["manifests"];
-  Json wanted = write_entry({std::string(name), image});
-  if (std::ranges::count(entries, wanted) == 1 && count_named(entries, name) == 1) return;
-  drop_named(entries, name);
-  entries.push_back(std::move(wanted));
-  save_index(root_, index);
+  set_image(root_, {std::string(name), image});
 }
 
 bool Store::untag(std::string_view name) {
-  const FileLock lock(root_ / kLock);
-  Json index = load_index(root_);
-  if (name.empty() || count_named(index["manifests"], name) == 0) return false;
-  drop_named(index["manifests"], name);
-  save_index(root_, index);
-  return true;
+  return drop_image(root_, name);
 }
 
 std::vector<StoredImage> Store::list() const {
   std::vector<StoredImage> images;
   const Json index = load_index(root_);
   for (const Json &entry : index["manifests"])
-    if (!entry_name(entry).empty()) images.push_back(read_entry(entry, index_path(root_).string()));
+    if (!entry_name(entry).empty()) images.push_back(read_entry(entry, root_.string()));
   return images;
 }
 

@@ -1,0 +1,136 @@
+#include "sdk/oci/tar.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "sdk/oci/file.hpp"
+#include "tests/unit/oci/oci_support.hpp"
+
+namespace pipes::oci {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace pipes::oci::testing;
+
+std::string member(const TarEntry &entry, const std::string &content = "") {
+  return tar_header(entry) + content + std::string(tar_padding(content.size()), '\0');
+}
+
+class TarTest : public ::testing::Test {
+ protected:
+  std::vector<TarMember> list(const std::string &bytes) {
+    const auto path = dir_ / "a.tar";
+    write_all(path, bytes);
+    const UniqueFd fd = open_regular(path);
+    return list_tar(fd.get(), path);
+  }
+  std::string content(const TarMember &member) {
+    return read_all(dir_ / "a.tar").substr(member.offset, member.size);
+  }
+  /// What bsdtar, which is another implementation, finds in the same file.
+  std::string bsdtar(const std::string &bytes) {
+    write_all(dir_ / "b.tar", bytes);
+    const std::string command = "bsdtar -tvf " + (dir_ / "b.tar").string() + " > " + (dir_ / "list").string();
+    EXPECT_EQ(std::system(command.c_str()), 0);
+    return read_all(dir_ / "list");
+  }
+
+  TempDir dir_;
+  std::string end_ = std::string(kTarEnd, '\0');
+};
+
+TEST_F(TarTest, ReadsWhatItWrote) {
+  const std::string bytes = member({.path = "dir/", .type = TarType::folder, .mode = 0755}) +
+                            member({.path = "dir/file", .size = 5}, "hello") +
+                            member({.path = "dir/link", .type = TarType::symbolic_link, .link = "file"}) +
+                            member({.path = "hard", .type = TarType::hard_link, .link = "dir/file"}) + end_;
+  const std::vector<TarMember> members = list(bytes);
+  ASSERT_EQ(members.size(), 4U);
+  EXPECT_EQ(members[0].path, "dir");
+  EXPECT_EQ(members[0].type, TarType::folder);
+  EXPECT_EQ(content(members[1]), "hello");
+  EXPECT_EQ(members[2].link, "file");
+  EXPECT_EQ(members[3].type, TarType::hard_link);
+  EXPECT_EQ(members[3].link, "dir/file");
+}
+
+TEST_F(TarTest, WritesWhatOthersRead) {
+  const std::string deep = std::string(90, 'd') + "/" + std::string(90, 'f');
+  const std::string bytes =
+      member({.path = deep, .size = 1}, "x") +
+      member({.path = "Ünïcode", .mode = 0755, .mtime = 86400, .size = 1}, "y") +
+      member({.path = "far", .type = TarType::symbolic_link, .link = std::string(150, 't'), .mode = 0777}) +
+      member({.path = "owned", .uid = 3000000, .gid = 12, .size = 0}) + end_;
+  const std::string found = bsdtar(bytes);
+  EXPECT_THAT(found, HasSubstr(deep));
+  EXPECT_THAT(found, HasSubstr("-> " + std::string(150, 't')));
+  EXPECT_THAT(found, HasSubstr("3000000"));
+  EXPECT_THAT(found, HasSubstr("-rwxr-xr-x"));
+  EXPECT_THAT(found, HasSubstr("1970"));
+  const std::vector<TarMember> members = list(bytes);
+  EXPECT_EQ(members.at(0).path, deep);
+  EXPECT_EQ(members.at(1).path, "Ünïcode");
+  EXPECT_EQ(members.at(2).link, std::string(150, 't'));
+}
+
+TEST_F(TarTest, WritesSizesBeyondEightGigabytes) {
+  const std::string header = tar_header({.path = "big", .size = std::uint64_t{1} << 34});
+  EXPECT_EQ(header.size(), 3 * kTarBlock);
+  EXPECT_THAT(header, HasSubstr("20 size=17179869184\n"));
+}
+
+TEST_F(TarTest, ReadsWhatOtherToolsWrite) {
+  const std::string name = std::string(90, 'n') + "/" + std::string(90, 'm');
+  write_all(dir_ / "tree" / name, "long");
+  write_all(dir_ / "tree/a", "short");
+  for (const char *format : {"gnutar", "pax", "ustar"}) {
+    const std::string command = std::string("bsdtar --format ") + format + " -cf " +
+                                (dir_ / "o.tar").string() + " -C " + (dir_ / "tree").string() + " .";
+    ASSERT_EQ(std::system(command.c_str()), 0);
+    bool found = false;
+    for (const TarMember &each : list(read_all(dir_ / "o.tar")))
+      if (each.path == name) {
+        found = true;
+        EXPECT_EQ(content(each), "long");
+      }
+    EXPECT_TRUE(found) << format;
+  }
+}
+
+TEST_F(TarTest, NoticesAMissingEnd) {
+  const std::string bytes = member({.path = "file", .size = 5000}, std::string(5000, 'x'));
+  EXPECT_EQ(error_of([&] { list(bytes.substr(0, 3000)); }).status, PIPE_E_MISMATCH);
+  EXPECT_NO_THROW(list(bytes));  // the end marks alone may be missing
+}
+
+TEST_F(TarTest, RefusesWhatIsNoTar) {
+  EXPECT_EQ(error_of([&] { list(""); }).status, PIPE_E_INVALID);
+  EXPECT_THAT(error_of([&] { list(std::string(5000, 'x')); }).message, HasSubstr("a number in it is none"));
+  std::string damaged = member({.path = "file"}) + end_;
+  damaged[0] = 'F';
+  EXPECT_THAT(error_of([&] { list(damaged); }).message, HasSubstr("checksum"));
+}
+
+TEST_F(TarTest, BelievesNoAbsurdSize) {
+  const std::string pax = "28 size=9999999999999999999\n";
+  const std::string bytes =
+      [&] {
+        std::string header = tar_header({.path = "x", .size = pax.size()});
+        header[156] = 'x';
+        unsigned int sum = 0;
+        for (std::size_t i = 0; i < header.size(); ++i)
+          sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(header[i]);
+        char text[8];
+        std::snprintf(text, sizeof text, "%06o", sum);
+        header.replace(148, 7, std::string(text) + '\0');
+        return header + pax + std::string(tar_padding(pax.size()), '\0');
+      }() +
+      member({.path = "file"}) + end_;
+  EXPECT_EQ(error_of([&] { list(bytes); }).status, PIPE_E_MISMATCH);
+}
+
+}  // namespace
+}  // namespace pipes::oci
