@@ -392,7 +392,7 @@ std::optional<bool> Plan::condition(std::uint32_t node, const std::vector<NodeRe
 
 Value::Map Plan::outputs(const std::vector<NodeResult> &results, const RunFacts &facts) const {
   Value::Map values;
-  if (impl->fixed) return values;
+  if (impl->fixed) return results.front().outputs;  // `pipe step`: all that it gave
   PlanScope scope(*impl, {&nodes, &results, &facts});
   if (!facts.status.empty()) scope.at_the_end();
   const Tree &outputs = impl->pipeline.outputs;
