@@ -60,14 +60,17 @@ PodmanConfig needed_config(const MachineFacts &facts) {
   PodmanConfig config;
   std::string limits;
   if (facts.root && !facts.may_raise_limits) {
-    // Rootless podman asks for what it has itself. As root it sets 1048576 whatever the hard limit is, except
-    // that it lowers the number of processes to pid_max where it may.
+    // Rootless podman asks for what it has itself; as root it asks for kPodmanLimit, whatever the hard limits
+    // are. Its own number of processes it lowers to pid_max where it may.
+    std::string shown;
     const auto lower = [&](const char *name, std::uint64_t limit) {
+      if (limit >= kPodmanLimit) return;
       limits += fmt::format("{}\"{}={}:{}\"", limits.empty() ? "" : ", ", name, limit, limit);
-      config.reasons.push_back(fmt::format("{} {}, which may not be raised here", name, limit));
+      shown += fmt::format("{}{} {}", shown.empty() ? "" : ", ", name, limit);
     };
-    if (facts.open_files < kPodmanLimit) lower("nofile", facts.open_files);
-    if (facts.processes < std::min(facts.pid_max, kPodmanLimit)) lower("nproc", facts.processes);
+    lower("nofile", facts.open_files);
+    lower("nproc", std::min(facts.processes, facts.pid_max));
+    if (!limits.empty()) config.reasons.push_back(fmt::format("limits that need not be raised ({})", shown));
   }
   const bool needs_runc = facts.crun && facts.runc && facts.hybrid_cgroups;
   if (needs_runc) config.reasons.emplace_back("runc, as crun refuses this machine's hybrid cgroups");

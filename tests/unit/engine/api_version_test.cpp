@@ -28,7 +28,8 @@ TEST(ApiVersion, SaysWhichSideIsTooOld) {
     negotiate({9, 0}, {9, 9}, "docker 99.0");
     FAIL() << "no version in common, and no error";
   } catch (const sdk::Error &error) {
-    EXPECT_EQ(error.message, "docker 99.0 speaks no API version below 9.0, and pipe none above " + kNewestApi.str());
+    EXPECT_EQ(error.message,
+              "docker 99.0 speaks no API version below 9.0, and pipe none above " + kNewestApi.str());
     EXPECT_EQ(error.hint, "install a newer pipe");
   }
   try {

@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <pipe/engine/host.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <pipe/engine/host.hpp>
 
 #include <thread>
 
@@ -28,7 +28,8 @@ class Silent : public sdk::Observer {
 /// Listens on 127.0.0.1 and does one thing with each connection.
 class Listener {
  public:
-  explicit Listener(std::string answer, bool close_at_once = false) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Listener(std::string answer, bool close_at_once = false)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -61,8 +62,12 @@ class Listener {
   std::thread thread_;
 };
 
-Ready service(int port) { return {Ready::Kind::service, {}, "127.0.0.1", port}; }
-Ready tcp(int port) { return {Ready::Kind::tcp, {}, "127.0.0.1", port}; }
+Ready service(int port) {
+  return {Ready::Kind::service, {}, "127.0.0.1", port};
+}
+Ready tcp(int port) {
+  return {Ready::Kind::tcp, {}, "127.0.0.1", port};
+}
 
 TEST(Ask, ARegistryIsReadyWith200AndWith401) {
   Silent observer;
@@ -136,9 +141,12 @@ TEST(CheckPort, KnowsForeignAddresses) {
 TEST(ListeningInodes, ReadsProcNetTcp) {
   const char *table =
       "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-      "   0: 0100007F:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1234 1 0000 100 0 0 10 0\n"
-      "   1: 0100007F:1388 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 5678 1 0000 20 4 30 10 -1\n"
-      "   2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 9012 1 0000 100 0 0 10 0\n";
+      "   0: 0100007F:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1234 1 "
+      "0000 100 0 0 10 0\n"
+      "   1: 0100007F:1388 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 5678 1 "
+      "0000 20 4 30 10 -1\n"
+      "   2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 9012 1 "
+      "0000 100 0 0 10 0\n";
   EXPECT_THAT(listening_inodes(table, 5000, false), ElementsAre(1234U));
 }
 

@@ -24,16 +24,19 @@ TEST(CreateBody, WritesPortsAsTextAndMountsAsMounts) {
   EXPECT_EQ(body["ExposedPorts"], json::parse(R"({"5000/tcp":{}})"));
   EXPECT_EQ(body["HostConfig"]["PortBindings"],
             json::parse(R"({"5000/tcp":[{"HostIp":"127.0.0.1","HostPort":"5000"}]})"));
-  EXPECT_EQ(body["HostConfig"]["Mounts"],
-            json::parse(R"([{"Type":"bind","Source":"/data","Target":"/var/lib/registry","ReadOnly":true}])"));
-  EXPECT_EQ(body["HostConfig"]["RestartPolicy"], json::parse(R"({"Name":"on-failure","MaximumRetryCount":5})"));
+  EXPECT_EQ(
+      body["HostConfig"]["Mounts"],
+      json::parse(R"([{"Type":"bind","Source":"/data","Target":"/var/lib/registry","ReadOnly":true}])"));
+  EXPECT_EQ(body["HostConfig"]["RestartPolicy"],
+            json::parse(R"({"Name":"on-failure","MaximumRetryCount":5})"));
 }
 
 TEST(CreateBody, LeavesToTheImageWhatIsNotAskedFor) {
   ContainerSpec spec;
   spec.image = "a:1";
   const json body = json::parse(create_body(spec));
-  for (const char *member : {"Cmd", "Entrypoint", "User", "Hostname", "ExposedPorts"}) EXPECT_FALSE(body.contains(member)) << member;
+  for (const char *member : {"Cmd", "Entrypoint", "User", "Hostname", "ExposedPorts"})
+    EXPECT_FALSE(body.contains(member)) << member;
   EXPECT_FALSE(body["HostConfig"].contains("PortBindings"));
 }
 
@@ -104,10 +107,12 @@ TEST(ErrorText, TakesTheMessageElseTheFirstLine) {
 }
 
 TEST(AnswerError, SaysWhatToDoAboutKnownCauses) {
-  const sdk::Error port = answer_error(500, "starting the container", "Bind for 0.0.0.0:5000 failed: port is already allocated");
+  const sdk::Error port =
+      answer_error(500, "starting the container", "Bind for 0.0.0.0:5000 failed: port is already allocated");
   EXPECT_EQ(port.status, PIPE_E_INVALID);
   EXPECT_THAT(port.hint, HasSubstr("publish another one"));
-  EXPECT_THAT(answer_error(500, "x", "OCI runtime error: crun: cgroups in hybrid mode not supported").hint, HasSubstr("runc"));
+  EXPECT_THAT(answer_error(500, "x", "OCI runtime error: crun: cgroups in hybrid mode not supported").hint,
+              HasSubstr("runc"));
   EXPECT_EQ(answer_error(404, "x", "no such thing").status, PIPE_E_NOT_FOUND);
   EXPECT_EQ(answer_error(503, "x", "busy").status, PIPE_E_TRANSIENT);
 }

@@ -43,13 +43,21 @@ TEST(PodmanConfig, LimitsThatMayNotBeRaisedAreTaken) {
   facts.open_files = 20000;
   const PodmanConfig config = needed_config(facts);
   EXPECT_EQ(config.text, "[containers]\ndefault_ulimits = [\"nofile=20000:20000\", \"nproc=63000:63000\"]\n");
-  EXPECT_EQ(config.reasons.size(), 2U);
+  EXPECT_THAT(config.reasons,
+              testing::ElementsAre("limits that need not be raised (nofile 20000, nproc 63000)"));
 }
 
-TEST(PodmanConfig, PodmanLowersProcessesToPidMaxByItself) {
+TEST(PodmanConfig, PodmanLowersItsProcessesToPidMaxFirst) {
   MachineFacts facts = ordinary();
   facts.may_raise_limits = false;
   facts.pid_max = 32768;
+  EXPECT_EQ(needed_config(facts).text, "[containers]\ndefault_ulimits = [\"nproc=32768:32768\"]\n");
+}
+
+TEST(PodmanConfig, HighLimitsNeedNone) {
+  MachineFacts facts = ordinary();
+  facts.may_raise_limits = false;
+  facts.processes = 4194304;
   EXPECT_THAT(needed_config(facts).text, IsEmpty());
 }
 

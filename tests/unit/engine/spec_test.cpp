@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <pipe/engine/spec.hpp>
 #include <stdlib.h>
+#include <pipe/engine/spec.hpp>
 
 #include <fstream>
 
@@ -47,15 +47,14 @@ TEST(ParsePort, NamesThePartThatIsWrong) {
 TEST(ParseMount, TellsVolumesFromPaths) {
   EXPECT_EQ(parse_mount("data:/var/lib/registry"), (Mount{"volume", "data", "/var/lib/registry", false}));
   EXPECT_EQ(parse_mount("/srv//data/:/d/"), (Mount{"bind", "/srv/data", "/d", false}));
-  EXPECT_EQ(parse_mount("/etc/localtime:/etc/localtime:ro"), (Mount{"bind", "/etc/localtime", "/etc/localtime", true}));
+  EXPECT_EQ(parse_mount("/etc/localtime:/etc/localtime:ro"),
+            (Mount{"bind", "/etc/localtime", "/etc/localtime", true}));
 }
 
 TEST(ParseMount, NamesThePartThatIsWrong) {
   const std::vector<std::pair<const char *, const char *>> cases = {
-      {"/data", "no source or no target"},
-      {"./data:/d", "`./data` is neither"},
-      {"data:d", "`d` is no absolute path"},
-      {"data:/d:rx", "`rx` is neither ro nor rw"},
+      {"/data", "no source or no target"},     {"./data:/d", "`./data` is neither"},
+      {"data:d", "`d` is no absolute path"},   {"data:/d:rx", "`rx` is neither ro nor rw"},
       {"a:/b:ro:x", "no source or no target"},
   };
   for (const auto &[text, part] : cases) {
@@ -83,8 +82,8 @@ TEST_F(EnvFile, ReadsLinesCommentsAndWindowsLineEnds) {
   ::setenv("PIPE_TEST_INHERITED", "here", 1);
   ::unsetenv("PIPE_TEST_ABSENT");
   EXPECT_THAT(read("# comment\n\nA=1\r\nB=x=y # no comment\nPIPE_TEST_INHERITED\nPIPE_TEST_ABSENT\nC="),
-              ElementsAre(testing::Pair("A", "1"), testing::Pair("B", "x=y # no comment"), testing::Pair("C", ""),
-                          testing::Pair("PIPE_TEST_INHERITED", "here")));
+              ElementsAre(testing::Pair("A", "1"), testing::Pair("B", "x=y # no comment"),
+                          testing::Pair("C", ""), testing::Pair("PIPE_TEST_INHERITED", "here")));
 }
 
 TEST_F(EnvFile, NamesTheLineAndNeverTheValue) {
@@ -97,7 +96,9 @@ TEST_F(EnvFile, NamesTheLineAndNeverTheValue) {
   }
 }
 
-TEST_F(EnvFile, AFileThatIsNotThereIsAnError) { EXPECT_THROW(read_env_file("/nowhere/env"), sdk::Error); }
+TEST_F(EnvFile, AFileThatIsNotThereIsAnError) {
+  EXPECT_THROW(read_env_file("/nowhere/env"), sdk::Error);
+}
 
 class Differences : public testing::Test {
  protected:
@@ -144,8 +145,8 @@ TEST_F(Differences, EachFieldIsNamed) {
   wanted_.command = {"serve", "-v"};
   wanted_.ports = {{"5000/tcp", "", "5001"}};
   wanted_.mounts[0].source = "other";
-  EXPECT_THAT(fields(), ElementsAre("user", "network", "command", "ports", "ports", "volumes", "volumes", "env.A", "env.B",
-                                    "labels.team"));
+  EXPECT_THAT(fields(), ElementsAre("user", "network", "command", "ports", "ports", "volumes", "volumes",
+                                    "env.A", "env.B", "labels.team"));
 }
 
 TEST_F(Differences, WhatIsTakenAwayIsOne) {
@@ -190,7 +191,8 @@ TEST(MissingPorts, ComparesWithTheRealMapping) {
   wanted.ports = {{"5000/tcp", "", "5000"}, {"5001/tcp", "127.0.0.1", ""}};
   Container actual;
   EXPECT_EQ(missing_ports(wanted, actual).size(), 2U);
-  actual.bound_ports = {{"5000/tcp", "0.0.0.0", "5000"}, {"5000/tcp", "::", "5000"}, {"5001/tcp", "127.0.0.1", "32768"}};
+  actual.bound_ports = {
+      {"5000/tcp", "0.0.0.0", "5000"}, {"5000/tcp", "::", "5000"}, {"5001/tcp", "127.0.0.1", "32768"}};
   EXPECT_THAT(missing_ports(wanted, actual), IsEmpty());
   actual.bound_ports[2].host_ip = "0.0.0.0";
   EXPECT_EQ(missing_ports(wanted, actual).size(), 1U);

@@ -52,14 +52,17 @@ TEST(JsonSplitter, AnAnswerCutShortIsNoSuccess) {
   }
 }
 
-TEST(JsonSplitter, RejectsWhatIsNoStreamOfObjects) { EXPECT_THROW(split({"<html>"}), sdk::Error); }
+TEST(JsonSplitter, RejectsWhatIsNoStreamOfObjects) {
+  EXPECT_THROW(split({"<html>"}), sdk::Error);
+}
 
 TEST(JsonSplitter, RejectsAnObjectWithoutEnd) {
   EXPECT_THROW(split({"{\"a\":\"" + std::string(2u << 20, 'x')}), sdk::Error);
 }
 
 std::string frame(char type, const std::string &text) {
-  return type + "\0\0\0\0\0"s + static_cast<char>(text.size() >> 8) + static_cast<char>(text.size() & 0xff) + text;
+  return type + "\0\0\0\0\0"s + static_cast<char>(text.size() >> 8) + static_cast<char>(text.size() & 0xff) +
+         text;
 }
 
 TEST(DecodeLog, TakesBothStreamsOutOfTheirFrames) {
@@ -79,7 +82,8 @@ TEST(DecodeLog, LeavesATerminalsLogAsItIs) {
 }
 
 TEST(StreamMessage, PrefersErrorDetailAndTakesError) {
-  EXPECT_EQ(parse_stream_message(R"({"errorDetail":{"code":1,"message":"no space"},"error":""})").error, "no space");
+  EXPECT_EQ(parse_stream_message(R"({"errorDetail":{"code":1,"message":"no space"},"error":""})").error,
+            "no space");
   EXPECT_EQ(parse_stream_message(R"({"error":"old form"})").error, "old form");
   EXPECT_EQ(parse_stream_message(R"({"stream":"Loaded image: a:1\n"})").error, std::nullopt);
   EXPECT_EQ(parse_stream_message(R"({"stream":"Loaded image: a:1\n"})").stream, "Loaded image: a:1\n");

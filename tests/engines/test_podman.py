@@ -1,0 +1,150 @@
+"""The step `run` with Podman: started on demand, and by its socket."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import unittest
+
+from engines import PodmanService, remove_podman_container
+from run_case import RunCase, get
+
+
+def podman(*args):
+    return subprocess.run(["podman", *args], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def services():
+    """Process IDs of `podman system service` that pipe started."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"system" in words and any(b"pipe-podman-" in w for w in words):
+            found.append(int(entry.parent.name))
+    return found
+
+
+class PodmanCase(RunCase):
+    engine = "podman"
+
+    def clean_up(self, name):
+        remove_podman_container(name)
+
+    def state(self):
+        return podman("container", "inspect", "--format", "{{.State.Status}}", self.name)
+
+    def counting(self):
+        """Puts a podman into PATH that notes each call; gives the file it notes in."""
+        notes = self.folder / "calls"
+        tool = self.folder / "bin/podman"
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(f'#!/bin/sh\necho "$*" >>{notes}\nexec /usr/bin/podman "$@"\n')
+        tool.chmod(0o755)
+        notes.touch()
+        self.pipe.env["PATH"] = f"{tool.parent}:{self.pipe.env['PATH']}"
+        return notes
+
+
+class OnDemand(PodmanCase):
+    def test_creates_and_the_container_outlives_the_service(self):
+        before = set(services())
+        outputs = self.step(env={"BODY": "hello"}, engine=None)
+        self.assertEqual(outputs["engine"], "podman")
+        self.assertEqual(set(services()) - before, set())
+        self.assertEqual(self.state(), "running")
+        self.assertEqual(get(self.port), "hello")
+
+    def test_a_second_run_changes_nothing_and_does_not_even_start_podman(self):
+        calls = self.counting()
+        first = self.step()
+        self.assertIn("system service", calls.read_text())
+        calls.write_text("")
+        started = time.monotonic()
+        self.assertEqual(self.step()["id"], first["id"])
+        took = time.monotonic() - started
+        self.assertEqual(calls.read_text(), "")
+        self.assertLess(took, 1.0)
+
+    def test_a_difference_is_seen_without_podman_and_made_with_it(self):
+        first = self.step(env={"BODY": "old", "PASSWORD": "hunter2hunter2"})
+        notes = "".join(f.read_text() for f in self.pipe.state.glob("pipe/podman/*.json"))
+        self.assertIn(first["id"], notes)
+        self.assertNotIn("hunter2", notes)
+        text = self.run_pipeline(env={"BODY": "new", "PASSWORD": "hunter2hunter2"})
+        self.assertIn("env.BODY", text)
+        self.assertNotIn("env.PASSWORD", text)
+        self.assertEqual(get(self.port), "new")
+
+    def test_one_that_was_stopped_since_is_started(self):
+        first = self.step()
+        podman("stop", "--time=0", self.name)
+        second = self.step()
+        self.assertEqual(second["id"], first["id"])
+        self.assertEqual(self.state(), "running")
+        self.assertEqual(get(self.port), "{}")
+
+    def test_one_that_was_removed_since_is_made_again(self):
+        first = self.step()
+        podman("rm", "--force", "--time=0", self.name)
+        self.assertNotEqual(self.step()["id"], first["id"])
+        self.assertEqual(get(self.port), "{}")
+
+    def test_a_replacement_that_fails_gives_way_to_the_earlier_one(self):
+        self.step(env={"BODY": "old"})
+        text = self.fails(env={"END": "5", "SAY": "broken"})
+        self.assertIn("exit code 5", text)
+        self.assertIn("broken", text)
+        self.assertEqual(get(self.port), "old")
+
+    def test_down_removes_the_container(self):
+        self.run_pipeline()
+        self.run_pipeline("down")
+        self.assertEqual(podman("ps", "--all", "--quiet", "--filter", f"name={self.name}"), "")
+
+    def test_a_killed_pipe_takes_its_service_along_and_the_next_run_completes(self):
+        before = set(services())
+        for seconds in (0.1, 0.5, 1.0):
+            with self.subTest(seconds=seconds):
+                env = {"DELAY": "1", "BODY": f"after {seconds}"}
+                process = self.pipe.start(["run", self.pipeline(env=env)], start_new_session=True)
+                time.sleep(seconds)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                limit = time.monotonic() + 10
+                while set(services()) - before and time.monotonic() < limit:
+                    time.sleep(0.02)
+                self.assertEqual(set(services()) - before, set())
+                self.run_pipeline(env=env)
+                self.assertEqual(get(self.port), f"after {seconds}")
+
+    def test_one_of_root_that_someone_set_up_is_left_as_it_is(self):
+        config = self.pipe.write("mine.conf", '[engine]\nruntime = "nothing-like-it"\n')
+        result = self.pipe.try_step("run", env={"CONTAINERS_CONF": config}, **self.params())
+        self.assertEqual(result.code, 1, result)
+        self.assertIn("nothing-like-it", result.out + result.err)
+        self.assertFalse((self.pipe.state / "pipe/containers.conf").exists())
+
+
+class BySocket(PodmanCase):
+    def test_converges(self):
+        with PodmanService() as service:
+            self.engine = service.host
+            plan = self.run_pipeline("plan")
+            self.assertIn("create", plan)
+            state = self.pipe.run(["step", "run", "--help"])
+            self.assertEqual(state.code, 0, state)
+            self.assertIsNone(service.process.poll())
+
+
+class Nowhere(PodmanCase):
+    def test_no_engine_says_what_to_install(self):
+        text = self.pipe.try_step("run", env={"PATH": "/nowhere"}, **self.params(engine=None))
+        self.assertEqual(text.code, 1, text)
+
+
+if __name__ == "__main__":
+    unittest.main()
