@@ -78,9 +78,9 @@ class Human {
     out_ += paint(sgr, d.id.empty() ? level : fmt::format("{}[{}]", level, d.id));
     out_ += paint("1", ": " + printable(d.message)) + "\n";
     const std::string number = d.place.line > 0 ? std::to_string(d.place.line) : "";
-    const std::string margin(number.size(), ' ');
+    const std::string margin(number.empty() ? 2 : number.size(), ' ');
     if (!d.place.file.empty()) {
-      out_ += margin + paint("1;34", " --> ") + printable(d.place.file);
+      out_ += margin + paint("1;34", "--> ") + printable(d.place.file);
       if (d.place.line > 0) out_ += fmt::format(":{}:{}", d.place.line, d.place.column);
       out_ += '\n';
       snippet(d, number, margin, sgr);

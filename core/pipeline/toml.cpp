@@ -4,6 +4,8 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
+#include <iterator>
+#include <optional>
 #include <sstream>
 
 namespace pipes {
@@ -12,9 +14,10 @@ namespace {
 constexpr int kMaxDepth = 64;
 /// toml++ recurses on the parts of a dotted key, so that a long one would overflow the stack.
 constexpr int kMaxKeyParts = 1000;
+constexpr int kStepsInPart = 64;
 
-Spot to_spot(const toml::source_region &region) {
-  Spot spot{region.begin.line, region.begin.column, 1, region.end.line};
+Spot to_spot(const toml::source_region &region, std::uint32_t lines = 0) {
+  Spot spot{region.begin.line + lines, region.begin.column, 1, region.end.line + lines};
   if (region.end.line == region.begin.line && region.end.column > region.begin.column) {
     spot.length = region.end.column - region.begin.column;
   }
@@ -23,11 +26,12 @@ Spot to_spot(const toml::source_region &region) {
 
 class Converter {
  public:
-  explicit Converter(const Source &source) : source_(source) {}
+  /// `lines`: how many stand in the file before the text that was parsed.
+  Converter(const Source &source, std::uint32_t lines) : source_(source), lines_(lines) {}
 
   Tree convert(const toml::node &node) {
     Tree tree;
-    tree.spot = to_spot(node.source());
+    tree.spot = to_spot(node.source(), lines_);
     if (++depth_ > kMaxDepth) {
       throw diagnose(source_, tree.spot, "toml",
                      fmt::format("this is nested deeper than {} levels", kMaxDepth));
@@ -69,7 +73,7 @@ class Converter {
     tree.keys.reserve(members.size());
     tree.items.reserve(members.size());
     for (const auto &[key, node] : members) {
-      tree.keys.push_back({std::string(key->str()), to_spot(key->source())});
+      tree.keys.push_back({std::string(key->str()), to_spot(key->source(), lines_)});
       tree.items.push_back(convert(*node));
     }
   }
@@ -84,8 +88,129 @@ class Converter {
   }
 
   const Source &source_;
+  std::uint32_t lines_;
   int depth_ = 0;
 };
+
+/// Finds the lines that begin a [[step]] or [[finally]], past strings, comments and arrays.
+class HeaderScanner {
+ public:
+  explicit HeaderScanner(std::string_view text) : text_(text) {}
+
+  /// Where the next such line begins, or npos. `line()` is its number from 0.
+  std::size_t next() {
+    while (at_ < text_.size()) {
+      const std::size_t begin = at_;
+      line_ = next_line_;
+      const bool is_header = brackets_ == 0 && (starts("[[step]]") || starts("[[finally]]"));
+      skip_line(brackets_ == 0 && starts("["));
+      if (is_header) return begin;
+    }
+    return std::string_view::npos;
+  }
+  std::uint32_t line() const { return line_; }
+
+ private:
+  bool starts(std::string_view with) const { return text_.substr(at_, with.size()) == with; }
+
+  void skip_line(bool is_table_header) {
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '\n') {
+        ++at_;
+        ++next_line_;
+        return;
+      }
+      if (c == '#') {
+        at_ = std::min(text_.find('\n', at_), text_.size());
+      } else if (c == '"' || c == '\'') {
+        skip_string(c);
+      } else {
+        if (!is_table_header && (c == '[' || c == '{')) ++brackets_;
+        if (!is_table_header && (c == ']' || c == '}') && brackets_ > 0) --brackets_;
+        ++at_;
+      }
+    }
+  }
+
+  void skip_string(char quote) {
+    const std::string three(3, quote);
+    const bool is_multiline = starts(three);
+    at_ += is_multiline ? 3 : 1;
+    while (at_ < text_.size()) {
+      if (text_[at_] == '\n') {
+        if (!is_multiline) return;
+        ++next_line_;
+      }
+      if (text_[at_] == '\\' && quote == '"') {
+        ++at_;
+        if (at_ < text_.size() && text_[at_] == '\n') ++next_line_;
+      } else if (is_multiline ? starts(three) : text_[at_] == quote) {
+        at_ += is_multiline ? 3 : 1;
+        while (is_multiline && at_ < text_.size() && text_[at_] == quote) ++at_;
+        return;
+      }
+      ++at_;
+    }
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::uint32_t line_ = 0, next_line_ = 0;
+  int brackets_ = 0;
+};
+
+/// Adds what a later part of the file holds; false: only the whole file can tell what it means.
+bool append(Tree &document, Tree part) {
+  for (std::size_t i = 0; i < part.items.size(); ++i) {
+    Tree &item = part.items[i];
+    const bool is_steps =
+        item.kind == Tree::Kind::list && (part.keys[i].name == "step" || part.keys[i].name == "finally");
+    const auto same = std::find_if(document.keys.begin(), document.keys.end(),
+                                   [&](const Tree::Key &key) { return key.name == part.keys[i].name; });
+    if (same == document.keys.end()) {
+      document.keys.push_back(std::move(part.keys[i]));
+      document.items.push_back(std::move(item));
+      continue;
+    }
+    Tree &known = document.items[static_cast<std::size_t>(same - document.keys.begin())];
+    if (!is_steps || known.kind != Tree::Kind::list) return false;
+    std::move(item.items.begin(), item.items.end(), std::back_inserter(known.items));
+  }
+  return true;
+}
+
+/// toml++ looks through all dotted keys of a text at each of them, and keeps ten times the text in
+/// memory: long files are parsed in parts that begin at a [[step]]. nullopt: that does not work out, be
+/// it for a mistake, and the whole has to be parsed.
+std::optional<Tree> read_in_parts(const Source &source) {
+  const std::string_view text = source.text();
+  HeaderScanner scanner(text);
+  Tree document;
+  document.kind = Tree::Kind::map;
+  std::size_t begin = 0;
+  std::uint32_t lines = 0;
+  try {
+    for (int steps = 0; begin < text.size();) {
+      const std::size_t header = scanner.next();
+      if (header != std::string_view::npos && ++steps <= kStepsInPart) continue;
+      steps = 1;
+      const std::size_t end = std::min(header, text.size());
+      const toml::table table = toml::parse(text.substr(begin, end - begin));
+      Tree part = Converter(source, lines).convert(table);
+      if (begin == 0) {
+        document = std::move(part);
+      } else if (!append(document, std::move(part))) {
+        return std::nullopt;
+      }
+      begin = end;
+      lines = scanner.line();
+    }
+  } catch (const toml::parse_error &) {
+    return std::nullopt;
+  }
+  return document;
+}
 
 /// The place of the first key with too many parts, or a line of 0.
 Spot overlong_key(std::string_view text) {
@@ -153,8 +278,9 @@ Tree read_toml(const Source &source) {
   if (const Spot spot = overlong_key(source.text()); spot.line != 0) {
     throw diagnose(source, spot, "toml", fmt::format("this key has more than {} parts", kMaxKeyParts));
   }
+  if (std::optional<Tree> document = read_in_parts(source)) return std::move(*document);
   try {
-    return Converter(source).convert(toml::parse(source.text(), std::string_view(source.path())));
+    return Converter(source, 0).convert(toml::parse(source.text(), std::string_view(source.path())));
   } catch (const toml::parse_error &e) {
     const auto [message, help] = explain(e.description());
     const Spot spot = to_spot(e.source());

@@ -61,6 +61,14 @@ bool seems_secret(std::string_view name) {
 
 }  // namespace
 
+std::string ParameterChecker::Subject::text() const {
+  if (instance != nullptr)
+    return fmt::format("`{}` of `{}[{}]`", param.name, owner, to_json(Value(*instance)));
+  if (container == nullptr) return fmt::format("`{}` of `{}`", param.name, owner);
+  return key == nullptr ? fmt::format("item {} of {}", item + 1, container->text())
+                        : fmt::format("`{}` in {}", *key, container->text());
+}
+
 Diagnostic &ParameterChecker::report(const Spot &spot, std::string id, std::string message) {
   diagnostics_.push_back(diagnose(impl_.pipeline.source, spot, std::move(id), std::move(message)));
   return diagnostics_.back();
@@ -101,9 +109,9 @@ void ParameterChecker::parameter(const Tree::Key &key, Tree &tree, const StepSch
     d.warning = true;
     d.help = param->deprecated;
   }
-  const std::string what = fmt::format("`{}` of `{}`", param->name, schema.step);
-  if (param->secret && !is_container(*param)) literal_secret(*param, what, tree);
-  value(*param, what, tree, context);
+  const Subject subject{*param, schema.step};
+  if (param->secret && !is_container(*param)) literal_secret(subject, tree);
+  value(subject, tree, context);
 }
 
 void ParameterChecker::unknown_parameter(const Tree::Key &key, const Tree &tree, const StepSchema &schema) {
@@ -119,22 +127,22 @@ void ParameterChecker::unknown_parameter(const Tree::Key &key, const Tree &tree,
 }
 
 /// A secret that stands in the file itself works, but everyone who sees the file has it.
-void ParameterChecker::literal_secret(const Param &param, const std::string &what, const Tree &tree) {
+void ParameterChecker::literal_secret(const Subject &subject, const Tree &tree) {
   if (tree.kind != Tree::Kind::scalar) return;
   hide_lines(tree.spot.line, tree.spot.last_line);
   if (!tree.is_string() || tree.scalar.as_string().empty()) return;
   secret_values.push_back(tree.scalar.as_string());
   Diagnostic &d = report(tree.spot, "plain-secret",
-                         fmt::format("{} is a secret, and its value stands in the file", what));
+                         fmt::format("{} is a secret, and its value stands in the file", subject.text()));
   d.warning = true;
-  d.help = fmt::format("declare [secrets.{0}] and write \"${{secrets.{0}}}\"", param.name);
+  d.help = fmt::format("declare [secrets.{0}] and write \"${{secrets.{0}}}\"", subject.param.name);
 }
 
-void ParameterChecker::value(const Param &param, const std::string &what, Tree &tree,
-                             const Context &context) {
+void ParameterChecker::value(const Subject &subject, Tree &tree, const Context &context) {
+  const Param &param = subject.param;
   if ((param.type == Type::list && tree.kind == Tree::Kind::list) ||
       (param.type == Type::map && tree.kind == Tree::Kind::map)) {
-    items(param, what, tree, context);
+    items(subject, tree, context);
     return;
   }
   const std::size_t before = diagnostics_.size();
@@ -142,33 +150,27 @@ void ParameterChecker::value(const Param &param, const std::string &what, Tree &
   if (known.secret && !param.secret) secret_goes(param, known, *schema_);
   if (diagnostics_.size() > before) return;
   if (known.kind && known.needs_run) {
-    static_type(param, what, tree, *known.kind);
+    static_type(subject, tree, *known.kind);
   } else if (known.needs_each) {
     per_instance_.push_back({context.step, &param, &tree});
   } else if (!known.needs_run) {
-    try_value(param, what, tree);
+    try_value(subject, tree);
   }
 }
 
-void ParameterChecker::items(const Param &param, const std::string &what, Tree &tree,
-                             const Context &context) {
-  const bool is_list = tree.kind == Tree::Kind::list;
-  const auto check_all = [&](const Param &item) {
-    for (std::size_t i = 0; i < tree.items.size(); ++i) {
-      const std::string where = is_list ? fmt::format("item {} of {}", i + 1, what)
-                                        : fmt::format("`{}` in {}", tree.keys[i].name, what);
-      value(item, where, tree.items[i], context);
-    }
-  };
-  const Param item = item_param(param);
+void ParameterChecker::items(const Subject &subject, Tree &tree, const Context &context) {
+  const Param item = item_param(subject.param);
   const std::size_t before = per_instance_.size();
   const bool was_item = std::exchange(is_item_, true);
-  check_all(item);
+  for (std::size_t i = 0; i < tree.items.size(); ++i) {
+    const std::string *key = tree.kind == Tree::Kind::map ? &tree.keys[i].name : nullptr;
+    value({item, subject.owner, &subject, i, key}, tree.items[i], context);
+  }
   is_item_ = was_item;
   // Those outlive the item's description, so the whole is checked instead.
   if (per_instance_.size() > before) {
     per_instance_.resize(before);
-    per_instance_.push_back({context.step, &param, &tree});
+    per_instance_.push_back({context.step, &subject.param, &tree});
   }
 }
 
@@ -184,16 +186,18 @@ void ParameterChecker::secret_goes(const Param &param, const Known &known, const
                           : fmt::format("parameters of {} that take one: {}", schema.step, takers);
 }
 
-void ParameterChecker::static_type(const Param &param, const std::string &what, const Tree &tree, Kind kind) {
+void ParameterChecker::static_type(const Subject &subject, const Tree &tree, Kind kind) {
+  const Param &param = subject.param;
   if (can_become(param, kind)) return;
   report(tree.spot, "wrong-type",
-         fmt::format("{} takes {}, but this will be {}", what,
+         fmt::format("{} takes {}, but this will be {}", subject.text(),
                      with_article(describe_type(param.type, param.item)),
                      with_article(std::string(kind_name(kind)))));
 }
 
 /// False after a report.
-bool ParameterChecker::try_value(const Param &param, const std::string &what, const Tree &tree) {
+bool ParameterChecker::try_value(const Subject &subject, const Tree &tree) {
+  const Param &param = subject.param;
   std::string problem;
   try {
     Evaluated now = evaluate(tree, scope_);
@@ -208,7 +212,7 @@ bool ParameterChecker::try_value(const Param &param, const std::string &what, co
     diagnostics_.push_back(diagnose(impl_.pipeline.source, error, tree.spot));
     return false;
   }
-  Diagnostic &d = report(tree.spot, "wrong-value", fmt::format("{} {}", what, problem));
+  Diagnostic &d = report(tree.spot, "wrong-value", fmt::format("{} {}", subject.text(), problem));
   if (!param.examples.empty()) d.help = "for example: " + joined(param.examples);
   return false;
 }
@@ -221,8 +225,8 @@ void ParameterChecker::check_instances(const Step &step, std::uint32_t index) {
     // One mistake in the file is one error, however many instances it hits.
     for (std::uint32_t i = 0; i < instances.count; ++i) {
       scope_.choose(index, i);
-      const std::string id = fmt::format("{}[{}]", step.id, to_json(Value(instances.keys[i])));
-      if (!try_value(*one->param, fmt::format("`{}` of {}", one->param->name, id), *one->tree)) break;
+      const Subject subject{*one->param, step.id, nullptr, 0, nullptr, &instances.keys[i]};
+      if (!try_value(subject, *one->tree)) break;
     }
   }
 }

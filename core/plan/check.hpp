@@ -29,14 +29,24 @@ class ParameterChecker {
     const Param *param;
     const Tree *tree;
   };
+  /// What a value is for, put into words only when something is wrong with it.
+  struct Subject {
+    const Param &param;
+    const std::string &owner;  // the plugin's step; with `instance`, that of the file
+    const Subject *container = nullptr;
+    std::size_t item = 0;              // in a list, from 0
+    const std::string *key = nullptr;  // in a map
+    const std::string *instance = nullptr;
+    std::string text() const;
+  };
 
   void parameter(const Tree::Key &, Tree &, const StepSchema &, const Context &);
-  void value(const Param &, const std::string &what, Tree &, const Context &);
-  void items(const Param &, const std::string &what, Tree &, const Context &);
-  void literal_secret(const Param &, const std::string &what, const Tree &);
+  void value(const Subject &, Tree &, const Context &);
+  void items(const Subject &, Tree &, const Context &);
+  void literal_secret(const Subject &, const Tree &);
   void secret_goes(const Param &, const Known &, const StepSchema &);
-  void static_type(const Param &, const std::string &what, const Tree &, Value::Kind);
-  bool try_value(const Param &, const std::string &what, const Tree &);
+  void static_type(const Subject &, const Tree &, Value::Kind);
+  bool try_value(const Subject &, const Tree &);
   void hide_lines(std::uint32_t first, std::uint32_t last);
   void unknown_parameter(const Tree::Key &, const Tree &, const StepSchema &);
   Diagnostic &report(const Spot &, std::string id, std::string message);

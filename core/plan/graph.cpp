@@ -161,6 +161,7 @@ void report(const Pipeline &pipeline, const Edges &edges, const std::vector<std:
   d.message = cycle.size() == 1 ? fmt::format("step `{}` waits for itself", id(0))
                                 : fmt::format("steps wait for each other: {}{}", circle, id(0));
   d.label = fmt::format("waits for `{}`", id(1));
+  if (cycle.size() == 1) d.notes.clear();
   const bool follows = std::any_of(cycle.begin(), cycle.end(), [&](const std::uint32_t &step) {
     const std::size_t at = static_cast<std::size_t>(&step - cycle.data());
     return edge_between(edges, step, cycle[(at + 1) % cycle.size()]).why == Edge::Why::follows;

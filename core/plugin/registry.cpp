@@ -134,6 +134,11 @@ PluginRegistry::Found PluginRegistry::find(const std::string &step) {
   return {step_of(file, step), file.path, {}, {}};
 }
 
+void PluginRegistry::add(PluginFile file) {
+  for (const StepSchema &step : file.steps) by_name_.insert_or_assign(step.step, file);
+  all_.push_back(std::move(file));
+}
+
 const std::vector<PluginFile> &PluginRegistry::all() {
   if (scanned_) return all_;
   scanned_ = true;

@@ -32,9 +32,12 @@ class PluginRegistry {
   /// The step of that name: `pipe-<name>.so` in the first folder that has it. schema == nullptr and
   /// problem empty: there is none.
   Found find(const std::string &step);
+  /// A plugin that is known without reading a file.
+  void add(PluginFile);
   /// Every file in every folder, for `pipe plugins list` and did-you-mean.
   const std::vector<PluginFile> &all();
   std::vector<std::string> names();
+  const std::vector<std::filesystem::path> &folders() const { return folders_; }
 
  private:
   std::vector<std::filesystem::path> folders_;
