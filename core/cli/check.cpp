@@ -40,7 +40,7 @@ int run(const Words &words) {
   } else if (!all.empty()) {
     print_error(render_human(all, colored(STDERR_FILENO)));
   }
-  return static_cast<int>(valid ? Exit::done : Exit::invalid);
+  return static_cast<int>(valid ? Exit::done : invalid_code(all));
 }
 
 }  // namespace

@@ -223,11 +223,18 @@ PluginRegistry registry(const Arguments &arguments) {
   return PluginRegistry(PluginRegistry::default_folders(arguments.values("plugin-path")));
 }
 
+Exit invalid_code(const Diagnostics &diagnostics) {
+  const bool only_plugins = std::ranges::all_of(diagnostics, [](const Diagnostic &d) {
+    return d.warning || d.id == "plugin" || d.id == "unknown-plugin";
+  });
+  return only_plugins ? Exit::plugin : Exit::invalid;
+}
+
 std::optional<Plan> read_plan(const std::string &file, const Arguments &arguments, PluginRegistry &plugins,
                               int &code) {
   PlanOutcome outcome = make_plan(file, inputs(arguments), plugins, true);
   if (!outcome.diagnostics.empty()) print_error(render_human(outcome.diagnostics, colored(STDERR_FILENO)));
-  if (!outcome.plan) code = static_cast<int>(Exit::invalid);
+  if (!outcome.plan) code = static_cast<int>(invalid_code(outcome.diagnostics));
   return std::move(outcome.plan);
 }
 

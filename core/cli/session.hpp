@@ -1,5 +1,6 @@
 #pragma once
 // What every verb that runs steps has in common.
+#include "core/base/error.hpp"
 #include "core/cli/options.hpp"
 #include "core/plan/plan.hpp"
 #include "core/run/scheduler.hpp"
@@ -49,6 +50,8 @@ PluginRegistry registry(const Arguments &);
 /// Reads, checks and plans a file; prints what is wrong. Throws nothing for an invalid file: nullopt, and
 /// `code` is what to exit with.
 std::optional<Plan> read_plan(const std::string &file, const Arguments &, PluginRegistry &, int &code);
+/// What an invalid file makes `pipe` exit with: plugin, if plugins are all that is wrong.
+Exit invalid_code(const Diagnostics &);
 /// The one file that a verb takes.
 std::string one_file(const Arguments &);
 /// The exit code of a run.

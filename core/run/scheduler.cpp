@@ -1,5 +1,7 @@
 #include "core/run/scheduler.hpp"
 
+#include "core/base/error.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -167,7 +169,13 @@ void Scheduler::begin(std::uint32_t node) {
     }
     ++pool_use_[what.pool];
   }
-  const std::optional<bool> condition = plan_.condition(node, results_, facts());
+  std::optional<bool> condition;
+  try {
+    condition = plan_.condition(node, results_, facts());
+  } catch (const Error &error) {
+    return end_without_run(node, State::failed, {},
+                           Failure{Status::invalid, error.message, error.hint, {}, {}});
+  }
   if (condition == false) return end_without_run(node, State::skipped, "its `if` is false", std::nullopt);
   if (!condition && options_.operation == Operation::run) {
     return end_without_run(
@@ -217,8 +225,10 @@ void Scheduler::launch(std::uint32_t node, int number, Operation operation, Plan
 
 /// A node has ended for good: what waited for it may go on.
 void Scheduler::settle(std::uint32_t node, State state) {
-  results_[node].state = state;
   if (state == State::failed) failed_ = true;
+  // To those that follow in a plan, what it would give is as unknown as before.
+  results_[node].state =
+      state == State::failed && options_.operation == Operation::plan ? State::unknown : state;
   const std::string &pool = plan_.nodes[node].pool;
   if (plan_.pools.contains(pool)) {
     --pool_use_[pool];

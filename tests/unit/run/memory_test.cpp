@@ -1,0 +1,94 @@
+#include "core/run/memory.hpp"
+
+#include "core/run/paths.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace pipes {
+namespace {
+
+class MemoryTest : public testing::Test {
+ protected:
+  MemoryTest() {
+    std::string pattern = testing::TempDir() + "pipe-memory-XXXXXX";
+    folder = ::mkdtemp(pattern.data());
+  }
+  ~MemoryTest() override { std::filesystem::remove_all(folder); }
+  std::filesystem::path folder;
+  Redactor redactor{{"hunter2!"}};
+};
+
+TEST_F(MemoryTest, KeepsAndForgetsByStep) {
+  DiskMemory memory(folder / "new", redactor);
+  EXPECT_EQ(memory.remember("run", "container", "abc"), "");
+  EXPECT_EQ(memory.remember("run", "volume", Value::List{"v"}), "");
+  EXPECT_EQ(memory.remember("tag[\"a/b\"]", "name", "x"), "");
+  EXPECT_EQ(DiskMemory(folder / "new", redactor).remembered("run"),
+            (Value::Map{{"container", "abc"}, {"volume", Value::List{"v"}}}));
+  EXPECT_EQ(memory.remember("run", "container", {}), "");
+  EXPECT_EQ(memory.remembered("run"), (Value::Map{{"volume", Value::List{"v"}}}));
+  memory.forget("run");
+  EXPECT_TRUE(memory.remembered("run").empty());
+  EXPECT_EQ(memory.remembered("tag[\"a/b\"]"), (Value::Map{{"name", "x"}}));
+}
+
+TEST_F(MemoryTest, SaysWhyItCannotKeep) {
+  std::ofstream(folder / "file") << "in the way";
+  DiskMemory memory(folder / "file", redactor);
+  EXPECT_NE(memory.remember("run", "k", "v"), "");
+  memory.keep_outputs("run", {{"digest", "x"}});
+  EXPECT_TRUE(memory.outputs("run").empty());
+}
+
+TEST_F(MemoryTest, KeepsNoSecret) {
+  DiskMemory memory(folder, redactor);
+  EXPECT_EQ(memory.remember("run", "k", "my hunter2!"), "it holds a secret");
+  memory.keep_outputs("run", {{"text", "my hunter2!"}});
+  EXPECT_EQ(memory.outputs("run"), (Value::Map{{"text", "my ***"}}));
+}
+
+TEST_F(MemoryTest, WritesNothingThatIsTheSame) {
+  DiskMemory memory(folder, redactor);
+  memory.keep_outputs("run", {{"digest", "x"}});
+  struct stat before {
+  }, after{};
+  ASSERT_EQ(::stat((folder / "run.outputs.json").c_str(), &before), 0);
+  memory.keep_outputs("run", {{"digest", "x"}});
+  ASSERT_EQ(::stat((folder / "run.outputs.json").c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+}
+
+TEST_F(MemoryTest, SurvivesAFileThatWasTamperedWith) {
+  std::ofstream(folder / "run.remembered.json") << "{ nonsense";
+  EXPECT_TRUE(DiskMemory(folder, redactor).remembered("run").empty());
+}
+
+TEST_F(MemoryTest, OnlyOneHoldsTheLock) {
+  PipelineLock first = PipelineLock::try_lock(folder);
+  EXPECT_TRUE(first.held());
+  EXPECT_FALSE(PipelineLock::try_lock(folder).held());
+  first = PipelineLock();
+  EXPECT_TRUE(PipelineLock::try_lock(folder).held());
+}
+
+TEST(FileName, IsOnePathComponentThatNothingElseMaps) {
+  EXPECT_EQ(file_name("pull"), "pull");
+  EXPECT_EQ(file_name("pull[\"a/b\"]"), "pull%5B%22a%2Fb%22%5D");
+  EXPECT_EQ(file_name(".."), "%2E.");
+  EXPECT_NE(file_name("a/b"), file_name("a_b"));
+  EXPECT_LE(file_name(std::string(5000, 'x')).size(), 200U);
+  EXPECT_NE(file_name(std::string(5000, 'x')), file_name(std::string(5001, 'x')));
+}
+
+TEST(MemoryFolder, DiffersByFileAsWellAsByName) {
+  EXPECT_NE(memory_folder("registry", "/a/registry.toml"), memory_folder("registry", "/b/registry.toml"));
+  EXPECT_EQ(memory_folder("registry", "/a/registry.toml"),
+            memory_folder("registry", "/a/x/../registry.toml"));
+}
+
+}  // namespace
+}  // namespace pipes

@@ -1,0 +1,382 @@
+#include "core/report/json_event.hpp"
+#include "core/report/plain.hpp"
+#include "core/report/reporter.hpp"
+#include "core/report/terminal.hpp"
+#include "core/run/paths.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+
+namespace pipes {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using State = NodeResult::State;
+using std::chrono::milliseconds;
+
+class TextSink final : public TextOut {
+ public:
+  std::string text;
+  void write(std::string_view more) override { text += more; }
+};
+
+Event event(Event::Type type, const std::string &step = {}) {
+  Event e;
+  e.type = type;
+  e.step = step;
+  e.pipeline = "registry";
+  e.time = std::chrono::system_clock::time_point(std::chrono::seconds(1'800'000'000));
+  return e;
+}
+
+Event start() {
+  Event e = event(Event::Type::run_started);
+  for (const char *id : {"pull", "registry", "push"})
+    e.steps.emplace_back(Value::Map{{"id", id}, {"uses", id}});
+  return e;
+}
+
+Event ended(const std::string &step, State state, const std::string &summary, milliseconds elapsed) {
+  Event e = event(Event::Type::step_ended, step);
+  e.state = state;
+  e.summary = summary;
+  e.elapsed = elapsed;
+  return e;
+}
+
+Event failed(const std::string &step) {
+  Event e = ended(step, State::failed, "", milliseconds(300));
+  e.failure = Failure{Status::denied,
+                      "401 from localhost:5000\nsecond line",
+                      "log in first",
+                      {"line one", "line two"},
+                      "/runs/push.log"};
+  return e;
+}
+
+Event log(const std::string &step, int level, const std::string &message) {
+  Event e = event(Event::Type::log, step);
+  e.level = level;
+  e.message = message;
+  return e;
+}
+
+Event end(Counts counts, const std::string &status) {
+  Event e = event(Event::Type::run_ended);
+  e.counts = counts;
+  e.status = status;
+  e.elapsed = milliseconds(6234);
+  return e;
+}
+
+TEST(PlainPrinter, TellsARun) {
+  TextSink out;
+  PlainPrinter printer(out, Color::off);
+  printer.on(start());
+  printer.on(event(Event::Type::step_started, "pull"));
+  printer.on(log("pull", 1, "for the journal only"));
+  printer.on(log("pull", 2, "fetching\nblobs"));
+  printer.on(log("pull", 3, "old"));
+  Event again = event(Event::Type::step_retried, "pull");
+  again.attempts = 4;
+  again.elapsed = milliseconds(2000);
+  again.failure = Failure{Status::transient, "503 Service Unavailable", {}, {}, {}};
+  printer.on(again);
+  printer.on(ended("pull", State::changed, "9.2 MB", milliseconds(3100)));
+  printer.on(ended("registry", State::unchanged, "", milliseconds(40)));
+  printer.on(failed("push"));
+  printer.on(end({.changed = 1, .unchanged = 1, .failed = 1, .not_run = 2, .retried = 1}, "failed"));
+  EXPECT_EQ(out.text,
+            "pull | fetching\n"
+            "pull | blobs\n"
+            "pull | warning: old\n"
+            "pull | try 2 of 4 in 2.0s: 503 Service Unavailable\n"
+            "  changed   pull        3.1s  9.2 MB\n"
+            "  unchanged registry    0.0s\n"
+            "  failed    push        0.3s  401 from localhost:5000\n"
+            "error: push: 401 from localhost:5000\n"
+            "  second line\n"
+            "  hint: log in first\n"
+            "  its last lines:\n"
+            "    | line one\n"
+            "    | line two\n"
+            "  log: /runs/push.log\n"
+            "registry: changed=1 unchanged=1 failed=1 skipped=0 not_run=2 retried=1   6.2s\n");
+}
+
+TEST(PlainPrinter, TellsProgressEveryFewSecondsOnly) {
+  TextSink out;
+  PlainPrinter printer(out, Color::off);
+  printer.on(event(Event::Type::step_started, "pull"));
+  for (int second = 0; second < 12; ++second) {
+    Event e = event(Event::Type::progress, "pull");
+    e.time += std::chrono::seconds(second);
+    e.progress = {1, 0, static_cast<std::uint64_t>(second) * 1'000'000, 12'000'000, true, "layer"};
+    printer.on(e);
+  }
+  EXPECT_EQ(out.text, "pull | 5.0 MB / 12.0 MB  layer\npull | 10.0 MB / 12.0 MB  layer\n");
+}
+
+TEST(Recap, IsOneLineThatCanBeSearchedFor) {
+  EXPECT_EQ(recap(end({.changed = 4, .unchanged = 1}, "ok")),
+            "registry: changed=4 unchanged=1 failed=0 skipped=0   6.2s");
+}
+
+TEST(PlanPrinter, ShowsVerdictsFieldByField) {
+  TextSink out, messages;
+  PlanPrinter printer(out, messages, Color::off);
+  const auto planned = [&](const std::string &step, State state, Verdict verdict,
+                           const std::string &summary) {
+    Event e = ended(step, state, summary, {});
+    e.operation = Operation::plan;
+    e.verdict = verdict;
+    return e;
+  };
+  printer.on(start());
+  printer.on(planned("pull", State::unchanged, Verdict::up_to_date, "sha256:cb52"));
+  Event replace = planned("registry", State::unknown, Verdict::replace, "registry");
+  replace.diffs = {{"image", "sha256:9f01", "sha256:cb52"}, {"restart", "no", "always"}};
+  printer.on(replace);
+  printer.on(planned("push", State::unknown, Verdict::unknown, "needs step `registry`"));
+  Event last = end({.unchanged = 1, .unknown = 1, .replace = 1}, "ok");
+  printer.on(last);
+  EXPECT_EQ(out.text,
+            "  = pull      up to date  sha256:cb52\n"
+            "  ± registry  replace     registry\n"
+            "        image    sha256:9f01 -> sha256:cb52\n"
+            "        restart  no -> always\n"
+            "  ? push      unknown     needs step `registry`\n"
+            "Plan: 1 to replace, 1 unknown, 1 up to date.\n");
+}
+
+TEST(PlanPrinter, SaysSoWhenThereIsNothingToDo) {
+  EXPECT_EQ(plan_recap({.unchanged = 3}), "No changes: everything is as the file says.\n");
+}
+
+class TerminalPrinterTest : public testing::Test {
+ protected:
+  TextSink out;
+  std::chrono::steady_clock::time_point now{std::chrono::hours(1)};
+  TerminalSize size{60, 8};
+  TerminalPrinter printer{out, Color::off, [this] { return size; }, [this] { return now; }};
+
+  std::string frame() {
+    out.text.clear();
+    printer.tick();
+    return out.text;
+  }
+};
+
+TEST_F(TerminalPrinterTest, RedrawsRunningStepsInPlace) {
+  printer.on(start());
+  Event begun = event(Event::Type::step_started, "pull");
+  begun.attempt = 2;
+  begun.attempts = 4;
+  printer.on(begun);
+  Event moved = event(Event::Type::progress, "pull");
+  moved.progress = {7, 0, 2'100'000, 3'400'000, true, "layer"};
+  printer.on(moved);
+  now += milliseconds(4100);
+  EXPECT_EQ(frame(),
+            "[+] registry  0/3  1 running  4.1s\n"
+            "  running   pull        4.1s  try 2/4  2.1 MB / 3.4 MB\n");
+  printer.on(ended("pull", State::changed, "9.2 MB", milliseconds(4200)));
+  EXPECT_EQ(frame(),
+            "\x1b[2A\r\x1b[J"
+            "  changed   pull        4.2s  9.2 MB\n"
+            "[+] registry  1/3  0 running  4.1s\n");
+  printer.on(end({.changed = 1}, "ok"));
+  EXPECT_THAT(out.text, testing::EndsWith(
+                            "\x1b[1A\r\x1b[Jregistry: changed=1 unchanged=0 failed=0 skipped=0   6.2s\n"));
+}
+
+TEST_F(TerminalPrinterTest, NeverDrawsMoreLinesThanThereAreNorWiderOnes) {
+  printer.on(start());
+  for (int i = 0; i < 20; ++i) {
+    Event e = event(Event::Type::step_started, "step-" + std::to_string(i));
+    e.index = static_cast<std::size_t>(i);
+    printer.on(e);
+    printer.on(log(e.step, 2, std::string(200, 'w')));
+  }
+  const std::string drawn = frame();
+  EXPECT_EQ(std::count(drawn.begin(), drawn.end(), '\n'), 7);
+  EXPECT_THAT(drawn, HasSubstr("and 15 more"));
+  for (std::string_view rest = drawn; !rest.empty();) {
+    const std::string_view line = first_line(rest);
+    EXPECT_LT(width(line), 60U);
+    rest.remove_prefix(line.size() + 1);
+  }
+}
+
+TEST_F(TerminalPrinterTest, AsksForTicksOnlyWhileARunIsUnderWay) {
+  EXPECT_FALSE(printer.next_tick());
+  printer.on(start());
+  EXPECT_EQ(printer.next_tick(), now + milliseconds(100));
+  printer.on(end({}, "ok"));
+  EXPECT_FALSE(printer.next_tick());
+}
+
+TEST(Printable, LetsNothingTakeOverTheTerminal) {
+  EXPECT_EQ(printable("\x1b]0;title\x07\x1b[2Jred\x1b[31m alert\r\a"), "red alert");
+  EXPECT_EQ(printable("a\tb\nc"), "a    b\nc");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "31mx"),
+            "31mx")
+      << "the C1 form of ESC [";
+  EXPECT_EQ(printable("grün ✔"), "grün ✔");
+  EXPECT_EQ(printable("cut\x1b["), "cut");
+}
+
+TEST(Fit, CountsCharactersAndNotBytes) {
+  EXPECT_EQ(fit("grün ✔ ok", 9), "grün ✔ ok");
+  EXPECT_EQ(fit("grün ✔ ok", 5), "grün…");
+  EXPECT_EQ(fit("abc", 0), "");
+}
+
+TEST(Elapsed, ReadsLikeATime) {
+  EXPECT_EQ(elapsed_text(milliseconds(234)), "0.2s");
+  EXPECT_EQ(elapsed_text(milliseconds(59'999)), "59.9s");
+  EXPECT_EQ(elapsed_text(milliseconds(125'000)), "2m05s");
+  EXPECT_EQ(elapsed_text(milliseconds(7'380'000)), "2h03m");
+}
+
+TEST(Bytes, ReadLikeARegistryCountsThem) {
+  EXPECT_EQ(bytes_text(999), "999 B");
+  EXPECT_EQ(bytes_text(42'100'000), "42.1 MB");
+  EXPECT_EQ(bytes_text(999'999), "1.0 MB");
+}
+
+TEST(JsonEvent, StatesItsVersionFirst) {
+  EXPECT_THAT(version_line(), HasSubstr(R"({"type":"version","schema":"1.0")"));
+}
+
+TEST(JsonEvent, TellsTheEndOfAStep) {
+  Event e = failed("push");
+  e.fields = {{"digest", "sha256:1"}};
+  e.diffs = {{"image", "a", "b"}};
+  EXPECT_EQ(
+      to_json_line(e),
+      R"({"type":"step_ended","time":"2027-01-15T08:00:00.000Z","step":"push","operation":"run","state":"failed",)"
+      R"("diff":[{"field":"image","before":"a","after":"b"}],"outputs":{"digest":"sha256:1"},)"
+      R"("error":{"status":"denied","message":"401 from localhost:5000\nsecond line","hint":"log in first",)"
+      R"("tail":["line one","line two"],"log":"/runs/push.log"},"attempt":1,"elapsed_ms":300})"
+      "\n");
+}
+
+class ReporterTest : public testing::Test {
+ protected:
+  struct Sink final : EventSink {
+    std::vector<Event> events;
+    void on(const Event &e) override { events.push_back(e); }
+    std::string shown() const {
+      std::string all;
+      for (const Event &e : events) all += e.message + "\n";
+      return all;
+    }
+  };
+  ReporterTest() {
+    std::string pattern = testing::TempDir() + "pipe-reporter-XXXXXX";
+    folder = ::mkdtemp(pattern.data());
+  }
+  ~ReporterTest() override { std::filesystem::remove_all(folder); }
+  Event wrote(const std::string &bytes) {
+    Event e = event(Event::Type::output, "pull");
+    e.message = bytes;
+    return e;
+  }
+  std::string log_text() {
+    std::ifstream file(folder / "pull.log");
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  std::filesystem::path folder;
+  Redactor redactor{{"hunter2!"}};
+  Sink sink;
+};
+
+TEST_F(ReporterTest, CutsOutputIntoWholeLinesAndKeepsItAll) {
+  Reporter reporter(redactor, folder, {&sink});
+  reporter.on(wrote("one\ntw"));
+  reporter.on(wrote("o\nthree"));
+  reporter.on(failed("pull"));
+  ASSERT_EQ(sink.events.size(), 4U);
+  EXPECT_EQ(sink.events[0].message, "one");
+  EXPECT_EQ(sink.events[1].message, "two");
+  EXPECT_EQ(sink.events[2].message, "three");
+  EXPECT_THAT(sink.events[3].failure->tail, testing::ElementsAre("one", "two", "three"));
+  EXPECT_EQ(sink.events[3].failure->log, (folder / "pull.log").string());
+  EXPECT_THAT(log_text(), testing::StartsWith("one\ntwo\nthree"));
+}
+
+TEST_F(ReporterTest, MasksEverythingBeforeAnyoneSeesIt) {
+  Reporter reporter(redactor, folder, {&sink});
+  reporter.on(wrote("its hun"));
+  reporter.on(wrote("ter2!\n"));
+  reporter.on(log("pull", 2, "said hunter2!"));
+  Event e = failed("pull");
+  e.summary = e.failure->message = e.failure->hint = "hunter2!";
+  e.diffs = {{"f", "hunter2!", "hunter2!"}};
+  e.fields = {{"out", Value::List{"hunter2!"}}};
+  reporter.on(e);
+  std::string all = log_text();
+  for (const Event &seen : sink.events) all += to_json_line(seen);
+  EXPECT_THAT(all, Not(HasSubstr("hunter2!")));
+  EXPECT_THAT(all, HasSubstr("its ***"));
+}
+
+TEST_F(ReporterTest, BoundsWhatAFloodShowsAndKeeps) {
+  Reporter reporter(redactor, folder, {&sink});
+  const std::string block(1 << 16, 'x');
+  for (int i = 0; i < 1600; ++i) reporter.on(wrote(block.substr(1) + "\n"));
+  reporter.on(wrote("the last line\n"));
+  reporter.on(failed("pull"));
+  std::size_t shown = 0, kept = 0;
+  for (const Event &e : sink.events) shown += e.message.size();
+  for (const auto &file : std::filesystem::directory_iterator(folder)) kept += file.file_size();
+  EXPECT_LT(shown, Reporter::kShown + 1000);
+  EXPECT_LT(kept, 2 * Reporter::kLogLimit + (1 << 20));
+  EXPECT_THAT(sink.shown(), HasSubstr("it says too much: the rest is only in"));
+  EXPECT_EQ(sink.events.back().failure->tail.back(), "the last line");
+  EXPECT_THAT(log_text(), HasSubstr("the last line"));
+}
+
+TEST_F(ReporterTest, ShowsALineThatNeverEndsInPieces) {
+  Reporter reporter(redactor, {}, {&sink});
+  for (int i = 0; i < 100; ++i) reporter.on(wrote(std::string(10'000, 'y')));
+  EXPECT_EQ(sink.events.size(), 100U);
+}
+
+TEST_F(ReporterTest, MakesNoLogForASilentStep) {
+  Reporter reporter(redactor, folder, {&sink});
+  reporter.on(ended("pull", State::changed, "", {}));
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+}
+
+TEST_F(ReporterTest, TheJournalHasEveryEvent) {
+  Journal journal(folder);
+  journal.on(start());
+  journal.on(log("pull", 1, "debug too"));
+  journal.on(end({}, "ok"));
+  std::ifstream file(folder / "events.jsonl");
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_THAT(lines[0], HasSubstr("version"));
+  EXPECT_THAT(lines[2], HasSubstr("debug too"));
+}
+
+TEST_F(ReporterTest, TwoRunsOfOneMomentGetFoldersOfTheirOwn) {
+  const auto at = std::chrono::system_clock::time_point(std::chrono::seconds(1'800'000'000));
+  const auto one = make_run_folder(folder, "my registry", at),
+             two = make_run_folder(folder, "my registry", at);
+  EXPECT_EQ(one.filename(), "20270115T080000.000Z-my%20registry");
+  EXPECT_NE(one, two);
+}
+
+}  // namespace
+}  // namespace pipes
