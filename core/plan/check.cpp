@@ -149,12 +149,15 @@ void ParameterChecker::value(const Subject &subject, Tree &tree, const Context &
   const Known known = binder_.bind(tree, context);
   if (known.secret && !param.secret) secret_goes(param, known, *schema_);
   if (diagnostics_.size() > before) return;
+  // A list among the items of a list is spliced into it (see coerce), so it is checked as that.
+  const bool spliced = known.kind == Kind::list && subject.key == nullptr && subject.container != nullptr;
+  const Subject &checked = spliced ? *subject.container : subject;
   if (known.kind && known.needs_run) {
-    static_type(subject, tree, *known.kind);
+    static_type(checked, tree, *known.kind);
   } else if (known.needs_each) {
     per_instance_.push_back({context.step, &param, &tree});
   } else if (!known.needs_run) {
-    try_value(subject, tree);
+    try_value(checked, tree);
   }
 }
 

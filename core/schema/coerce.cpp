@@ -9,6 +9,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 
 namespace pipes {
 namespace {
@@ -131,6 +132,22 @@ std::string coerce_items(const Param &param, Value &value) {
   return {};
 }
 
+/// No parameter is a list of lists: a list among the items, as `${vars.more}` may give, stands for its items.
+void splice(Value::List &list) {
+  if (std::none_of(list.begin(), list.end(), [](const Value &v) { return v.kind() == Value::Kind::list; })) {
+    return;
+  }
+  Value::List flat;
+  for (Value &item : list) {
+    if (item.kind() != Value::Kind::list) {
+      flat.push_back(std::move(item));
+    } else {
+      std::move(item.as_list().begin(), item.as_list().end(), std::back_inserter(flat));
+    }
+  }
+  list = std::move(flat);
+}
+
 /// One text as the scalar it stands for; text that does not fit stays text, for coerce() to refuse.
 Value read_scalar(Type type, const std::string &text) {
   const char *end = text.data() + text.size();
@@ -243,6 +260,7 @@ std::string coerce(const Param &param, Value &value) {
       value = Value::List{std::move(value)};
       return {};
     }
+    splice(value.as_list());
     return coerce_items(param, value);
   }
   if (param.type == Type::map)
