@@ -86,8 +86,6 @@ Result check_container(const std::string &name, const std::string &engine_name, 
   Result result{.check = "container", .asked = fmt::format("the engine for container {}", name)};
   try {
     auto engine = pipes::engine::Engine::connect(engine_name, observer);
-    result.asked =
-        fmt::format("{} {} for container {}", engine.version().name, engine.version().version, name);
     const auto container = engine.container(name);
     if (!container) {
       result.came = "there is none";
@@ -101,7 +99,7 @@ Result check_container(const std::string &name, const std::string &engine_name, 
       not_running(engine, *container, result);
       return result;
     }
-    result.came = "running";
+    result.came = container->seen_earlier ? "running still, as seen earlier" : "running";
     if (!container->bound_ports.empty()) result.came += " at " + text_of(container->bound_ports);
     check_ports(*container, registry, result);
   } catch (const sdk::Error &error) {

@@ -52,7 +52,7 @@ constexpr std::array kCertificate{
 
 constexpr std::array kConnection{
     Known{"refused",
-          "nothing listens at {}: the registry is not running, or publishes another port or address",
+          "nothing listens there: the registry is not running, or publishes another port or address",
           "start it, and look at the port it publishes (docker ps, podman ps)"},
     Known{"without an answer",
           "something accepted the connection and closed it: the registry behind a published port is still "
@@ -172,10 +172,6 @@ std::optional<Diagnosis> diagnose_status(int status, const std::string &host) {
   if (status >= 500) {
     return Diagnosis{fmt::format("{} fails to answer: its configuration or its storage", host),
                      "read the registry's log"};
-  }
-  if (status >= 300 && status < 400) {
-    return Diagnosis{fmt::format("{} sends clients elsewhere: often from HTTP to HTTPS", host),
-                     "use the name and port that it redirects to"};
   }
   return std::nullopt;
 }

@@ -15,12 +15,24 @@ pipe_status overall(const std::vector<const Result *> &failed) {
   return same ? first : PIPE_E_MISMATCH;
 }
 
-void append_line(std::string &text, std::string_view check, std::string_view line) {
-  if (line.empty()) return;
-  if (!text.empty()) text += '\n';
-  text += check;
-  text += ": ";
-  text += line;
+/// Failures that say the same, with the names of their checks.
+struct Group {
+  std::string checks;
+  const Result *result;
+};
+
+std::vector<Group> grouped(const std::vector<const Result *> &failed) {
+  std::vector<Group> groups;
+  for (const Result *r : failed) {
+    const auto same = std::ranges::find_if(
+        groups, [&](const Group &g) { return g.result->came == r->came && g.result->cause == r->cause; });
+    if (same == groups.end()) {
+      groups.push_back({r->check, r});
+    } else {
+      same->checks += ", " + r->check;
+    }
+  }
+  return groups;
 }
 
 }  // namespace
@@ -46,14 +58,16 @@ void throw_failures(const std::vector<Result> &results, const std::string &what)
   }
   if (failed.empty()) return;
 
-  std::string message =
-      results.size() == 1 ? fmt::format("the check of {} failed", what)
-                          : fmt::format("{} of {} checks of {} failed", failed.size(), results.size(), what);
+  std::string message = fmt::format("{} of {} checks of {} failed", failed.size(), results.size(), what);
+  if (results.size() == 1) message = fmt::format("the check of {} failed", what);
+  const std::vector<Group> groups = grouped(failed);
   std::string hint;
-  for (const Result *r : failed) {
-    message += fmt::format("\n{}: asked {}; came {}", r->check, r->asked, r->came);
-    append_line(hint, r->check, r->cause);
-    append_line(hint, r->check, r->remedy);
+  for (const auto &[checks, result] : groups) {
+    message += fmt::format("\n{}: asked {}; came {}", checks, result->asked, result->came);
+    if (!result->cause.empty()) message += fmt::format(": {}", result->cause);
+    if (result->remedy.empty()) continue;
+    if (!hint.empty()) hint += '\n';
+    hint += groups.size() == 1 ? result->remedy : fmt::format("{}: {}", checks, result->remedy);
   }
   throw sdk::Error(overall(failed), message, hint);
 }

@@ -133,22 +133,24 @@ std::string list_of(const std::vector<std::string> &checks) {
   return text;
 }
 
-/// Says at once what a check found; the error at the end says it again for those that failed.
+/// Says at once what a check found; of a failure, the error at the end says more.
 void tell(Run &run, const Result &result) {
   if (!result.ok()) {
-    run.log(Level::warning,
-            fmt::format("{}: failed: asked {}; came {}", result.check, result.asked, result.came));
+    run.info(fmt::format("{}: failed", result.check));
   } else if (!result.cause.empty()) {
-    run.log(Level::warning,
-            fmt::format("{}: {}: {}; {}", result.check, result.came, result.cause, result.remedy));
+    run.warn(fmt::format("{}: {}: {}; {}", result.check, result.came, result.cause, result.remedy));
   } else {
-    run.log(Level::info, fmt::format("{}: {}: {}", result.check, result.asked, result.came));
+    run.info(fmt::format("{}: {}: {}", result.check, result.asked, result.came));
   }
 }
 
 /// A check that would only meet again what the check of the API met.
 Result not_asked(const std::string &check, pipe_status why) {
-  return {.check = check, .asked = "nothing", .came = "nothing", .cause = "see api", .status = why};
+  return {.check = check,
+          .asked = "nothing",
+          .came = "nothing",
+          .cause = "the check \"api\" failed",
+          .status = why};
 }
 
 std::vector<Result> check_registry(Run &run, const Params &p, const Job &job) {
