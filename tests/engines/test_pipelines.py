@@ -59,7 +59,7 @@ class RegistryImage(unittest.TestCase):
 
 def build_image(pipe, archive):
     result = pipe.run(
-        ["run", IMAGE, "--set", f"archive={archive}", "--set", f"binary={shutil.which('docker-registry')}"]
+        ["run", IMAGE, "--set", f"archive={archive}", "--set", f"program={shutil.which('docker-registry')}"]
     )
     if result.code != 0:
         raise AssertionError(repr(result))
