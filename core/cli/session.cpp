@@ -37,13 +37,18 @@ class JsonPrinter final : public EventSink {
   TextOut &out_;
 };
 
-/// Keeps the outputs of the run (masked, as everything behind the Reporter) to print them at the end.
+/// Keeps the outputs of the run, or of its one step (masked, as everything behind the Reporter), to print
+/// them at the end.
 class OutputsKeeper final : public EventSink {
  public:
+  explicit OutputsKeeper(Event::Type from) : from_(from) {}
   void on(const Event &event) override {
-    if (event.type == Event::Type::run_ended) outputs = event.fields;
+    if (event.type == from_) outputs = event.fields;
   }
   Value::Map outputs;
+
+ private:
+  Event::Type from_;
 };
 
 int parse_jobs(const std::string &text) {
@@ -84,7 +89,7 @@ void lock(PipelineLock &held, const std::filesystem::path &folder, const Plan &p
 std::unique_ptr<EventSink> printer(const SessionOptions &options, TextOut &out, TextOut &err) {
   const auto color = [](int fd) { return colored(fd) ? Color::on : Color::off; };
   OutputMode mode = options.output;
-  if (mode == OutputMode::json && !options.json_outputs) return std::make_unique<JsonPrinter>(out);
+  if (mode == OutputMode::json && !options.single_step) return std::make_unique<JsonPrinter>(out);
   if (options.operation == Operation::plan) {
     return std::make_unique<PlanPrinter>(out, err, color(STDOUT_FILENO));
   }
@@ -102,7 +107,7 @@ std::unique_ptr<EventSink> printer(const SessionOptions &options, TextOut &out, 
 
 void print_outputs(const SessionOptions &options, const Value::Map &outputs) {
   if (options.output == OutputMode::json) {
-    if (options.json_outputs) print(to_json(Value(outputs)) + "\n");
+    if (options.single_step) print(to_json(Value(outputs)) + "\n");
     return;
   }
   for (const auto &[name, value] : outputs) {
@@ -171,13 +176,13 @@ RunOutcome Session::execute(const Plan &plan) {
   for (const std::string &warning : redactor.warnings()) notice(warning, "");
   if (options_.operation != Operation::plan) {
     try {
-      if (options_.keeps_state) {
+      if (!options_.single_step) {
         const std::filesystem::path state = memory_folder(plan.name, plan.file);
         memory = std::make_unique<DiskMemory>(state, redactor);
         lock(held, state, plan);
       }
       folder =
-          make_run_folder(state_home(), options_.keeps_state ? plan.name : "step-" + plan.name, clock.wall());
+          make_run_folder(state_home(), options_.single_step ? "step-" + plan.name : plan.name, clock.wall());
     } catch (const std::system_error &e) {
       notice(fmt::format("there will be no record of this run: {}", e.what()),
              "set XDG_STATE_HOME to a folder that can be written to");
@@ -187,7 +192,7 @@ RunOutcome Session::execute(const Plan &plan) {
   // Who reads the events.
   FdOut out(STDOUT_FILENO), err(STDERR_FILENO);
   const std::unique_ptr<EventSink> shown = printer(options_, out, err);
-  OutputsKeeper outputs;
+  OutputsKeeper outputs(options_.single_step ? Event::Type::step_ended : Event::Type::run_ended);
   std::optional<Journal> journal;
   std::vector<EventSink *> sinks{shown.get(), &outputs};
   if (!folder.empty()) sinks.push_back(&journal.emplace(folder));

@@ -20,9 +20,9 @@ struct SessionOptions {
   OutputMode output = OutputMode::automatic;
   int jobs = 1;
   bool undo_data = false;
-  bool isolated = true;       // a process for each step
-  bool keeps_state = true;    // memory and lock of the pipeline: not for a single step
-  bool json_outputs = false;  // --output json prints the outputs alone, not the events
+  bool isolated = true;  // a process for each step
+  // `pipe step`: there is no state to keep, and --output json prints the outputs instead of the events.
+  bool single_step = false;
 };
 
 /// The options that `session_options` reads.

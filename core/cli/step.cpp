@@ -81,8 +81,7 @@ int run(const Words &words) {
         fmt::format("parameters are given as `--name value`; `pipe step {} --help` lists them", schema.step));
   }
   SessionOptions how = session_options(args);
-  how.json_outputs = true;
-  how.keeps_state = false;
+  how.single_step = true;
   if (args.has("dry-run")) how.operation = Operation::plan;
 
   Session session(how);  // before a secret is read

@@ -315,7 +315,8 @@ class FakeEngine(Api):
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(BrokenPipeError):  # the client has seen enough
+                    self.wfile.write(data)
 
             do_GET = do_POST = do_DELETE = do_HEAD = _answer
 

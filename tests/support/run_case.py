@@ -60,13 +60,17 @@ class RunCase(unittest.TestCase):
                   "engine": self.engine, "ready_timeout": "20s", **changes}  # fmt: skip
         return {key: value for key, value in params.items() if value is not None}
 
+    def options(self, **changes):
+        """The same for Pipe.step, whose own arguments have some of these names."""
+        return {key + "_": value for key, value in self.params(**changes).items()}
+
     def step(self, **changes):
         """The outputs of the step; StepFailed unless it succeeds."""
-        return self.pipe.step("run", **self.params(**changes))
+        return self.pipe.step("run", **self.options(**changes))
 
     def fails(self, **changes):
         """What is printed by a step that must fail."""
-        result = self.pipe.try_step("run", **self.params(**changes))
+        result = self.pipe.try_step("run", **self.options(**changes))
         self.assertEqual(result.code, 1, result)
         return result.out + result.err
 

@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 import pipe
+from registries import digest_of
 
 
 class StepTest(unittest.TestCase):
@@ -30,10 +31,14 @@ class StepTest(unittest.TestCase):
             self.assertRegex(result.err, re.compile(pattern, re.DOTALL))
         return result.err
 
-    def assert_store_is_sound(self, digests=None):
+    def said(self, *args):
+        """All that one call of `pipe` said, which has to succeed."""
+        result = self.pipe.run(args)
+        self.assertEqual(result.code, 0, result)
+        return result.out + result.err
+
+    def assert_store_is_sound(self):
         """Every blob of the store has the content that its name says."""
         blobs = self.pipe.store / "blobs/sha256"
         for path in blobs.iterdir() if blobs.exists() else ():
-            from registries import digest_of
-
             self.assertEqual("sha256:" + path.name, digest_of(path.read_bytes()))

@@ -1,0 +1,94 @@
+"""`pipe plan` and `pipe down`."""
+
+import unittest
+
+from cli_case import CliCase
+
+
+class PlanAndDown(CliCase):
+    def setUp(self):
+        super().setUp()
+        self.out = self.folder / "out"
+        self.path = self.pipeline(
+            '[vars.text]\ndefault = "hello"\n'
+            '[[step]]\nid = "first"\nuses = "echo"\nwith.text = "${vars.text}"\n'
+            f'[[step]]\nid = "keep"\nuses = "echo"\nwith.text = "${{steps.first.text}}"\nwith.file = "{self.out}"\n'
+            + self.scripted("last")
+        )
+
+    def test_plan_goes_from_create_to_change_to_up_to_date(self):
+        result = self.pipe.run(["plan", self.path])
+        self.assert_code(result, 0)
+        self.assertEqual(
+            result.out,
+            "  = first  up to date  hello\n"
+            f"  + keep   create      {self.out}\n"
+            "  ? last   unknown     `scripted` cannot tell before it runs\n"
+            "Plan: 1 to create, 1 unknown, 1 up to date.\n",
+        )
+        self.assertFalse(self.out.exists())
+        self.pipe.run(["run", self.path])
+        self.assertIn("  = keep   up to date  hello\n", self.pipe.run(["plan", self.path]).out)
+        changed = self.pipe.run(["plan", self.path, "--set", "text=bye"])
+        self.assertIn(f"  ~ keep   change      {self.out}\n        text  hello -> bye\n", changed.out)
+
+    def test_exit_code_tells_of_changes(self):
+        self.assert_code(self.pipe.run(["plan", self.path, "--exit-code"]), 10)
+        quiet = self.pipeline('[[step]]\nuses = "noop"\n', name="quiet.toml")
+        result = self.pipe.run(["plan", quiet, "--exit-code"])
+        self.assert_code(result, 0)
+        self.assertIn("No changes", result.out)
+
+    def test_plan_as_json(self):
+        events = self.pipe.run(["plan", self.path, "--output", "json"]).events
+        ends = {e["step"]: e for e in events if e["type"] == "step_ended"}
+        self.assertEqual(ends["first"]["state"], "unchanged")
+        self.assertEqual(ends["keep"]["verdict"], "create")
+        self.assertEqual(ends["last"]["verdict"], "unknown")
+
+    def test_a_step_after_an_unknown_one_is_unknown(self):
+        path = self.pipeline(
+            self.scripted("a") + '[[step]]\nuses = "echo"\nwith.text = "${steps.a.name}"\n'
+        )
+        result = self.pipe.run(["plan", path])
+        self.assert_code(result, 0)
+        self.assertIn("  ? echo  unknown", result.out)
+
+    def test_down_takes_back_what_run_made_and_then_nothing(self):
+        self.pipe.run(["run", self.path])
+        self.assertTrue(self.out.exists())
+        result = self.pipe.run(["down", self.path])
+        self.assert_code(result, 0)
+        self.assertFalse(self.out.exists())
+        self.assertEqual(self.notes()[-1], "undo last")
+        self.assertIn("undone=2", result.err)
+        self.assertLess(result.err.index("undone    last"), result.err.index("undone    keep"))
+        again = self.pipe.run(["down", self.path])
+        self.assert_code(again, 0)
+        self.assertIn("it has not run", again.err)
+
+    def test_down_leaves_what_was_there_before(self):
+        self.out.write_text("mine")
+        self.pipe.run(["run", self.path])
+        self.pipe.run(["down", self.path])
+        self.assertTrue(self.out.exists())
+
+    def test_down_keeps_data_unless_asked(self):
+        self.pipe.run(["run", self.path])
+        self.assertNotIn("and data", self.pipe.run(["down", self.path]).err)
+        self.pipe.run(["run", self.path])
+        self.assertIn("and data", self.pipe.run(["down", self.path, "--data"]).err)
+
+    def test_down_before_any_run(self):
+        result = self.pipe.run(["down", self.path])
+        self.assert_code(result, 0)
+
+    def test_pipelines_of_one_name_do_not_share_their_memory(self):
+        self.pipe.run(["run", self.path])
+        other = self.pipe.write("elsewhere/p.toml", self.path.read_text())
+        self.pipe.run(["down", other])
+        self.assertTrue(self.out.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,241 @@
+"""`pipe run`: order, failure, retries, finally, rollback, outputs, events, journal."""
+
+import json
+import time
+import unittest
+
+from cli_case import CliCase
+from pipe import normalised
+
+
+class Run(CliCase):
+    def run_file(self, path, *words, **kwargs):
+        return self.pipe.run(["run", path, *words], **kwargs)
+
+    def test_the_whole_output_of_a_run(self):
+        path = self.pipeline(
+            '[vars.text]\ndefault = "hello"\n'
+            f'[[step]]\nid = "greet"\nuses = "echo"\nwith.text = "${{vars.text}}"\nwith.file = "{self.folder}/out"\n'
+            '[[step]]\nid = "rest"\nuses = "noop"\n'
+            '[outputs]\nsaid = "${steps.greet.text}"\nnumber = "${steps.greet.number}"\n'
+        )
+        first = self.run_file(path)
+        self.assert_code(first, 0)
+        self.assertEqual(first.out, "said = hello\nnumber = 7\n")
+        self.assertEqual(
+            normalised(first.err),
+            f"  changed   greet  <time>  wrote {self.folder}/out\n".replace("  <time>", "    <time>")
+            + "  unchanged rest     <time>\n"
+            + "t: changed=1 unchanged=1 failed=0 skipped=0   <time>\n",
+        )
+        second = self.run_file(path)
+        self.assertIn("t: changed=0 unchanged=2 failed=0 skipped=0", second.err)
+
+    def test_set_and_var_file(self):
+        path = self.pipeline(
+            '[vars.text]\ndefault = "hello"\n[vars.other]\ndefault = "o"\n'
+            '[[step]]\nuses = "echo"\nwith.text = "${vars.text} ${vars.other}"\n[outputs]\nt = "${steps.echo.text}"\n'
+        )
+        values = self.pipe.write("values.toml", 'text = "from file"\nother = "from file"\n')
+        result = self.run_file(path, "--set", "text=a=b", "--var-file", values)
+        self.assertEqual(result.out, "t = a=b from file\n")
+
+    def test_an_unknown_variable(self):
+        path = self.pipeline('[vars.text]\ndefault = "x"\n[[step]]\nuses = "noop"\n')
+        result = self.run_file(path, "--set", "tekst=x")
+        self.assertIn(result.code, (2, 3), result)
+        self.assert_says(result.err, "tekst", "text")
+
+    def test_steps_follow_each_other(self):
+        self.run_file(self.pipeline("".join(self.scripted(name) for name in "abc")))
+        self.assertEqual(self.notes(), ["begin a", "end a", "begin b", "end b", "begin c", "end c"])
+
+    def test_independent_steps_run_at_the_same_time(self):
+        steps = "".join(self.scripted(name, keys={"needs": "[]"}, wait='"400ms"') for name in "abcd")
+        path = self.pipeline(steps)
+        begin = time.monotonic()
+        self.assert_code(self.run_file(path, "--jobs", "4"), 0)
+        self.assertEqual(sorted(self.notes()[:4]), [f"begin {name}" for name in "abcd"])
+        self.assertLess(time.monotonic() - begin, 10)
+
+    def test_jobs_limits_them(self):
+        steps = "".join(self.scripted(name, keys={"needs": "[]"}, wait='"50ms"') for name in "abc")
+        self.run_file(self.pipeline(steps), "--jobs", "1")
+        self.assertEqual(self.notes(), ["begin a", "end a", "begin b", "end b", "begin c", "end c"])
+
+    def test_a_failure_names_the_step_and_where_its_log_is(self):
+        result = self.run_file(
+            self.pipeline(self.scripted("a", fail=1, status='"denied"') + self.scripted("b") + self.scripted("f", table="finally"))
+        )
+        self.assert_code(result, 1)
+        self.assertEqual(self.notes(), ["begin a", "failed a", "begin f", "end f"])
+        self.assert_says(result.err, "error: a: a did not work\n  hint: try again\n", "    | this is a\n")
+        self.assertIn("t: changed=1 unchanged=0 failed=1 skipped=0 not_run=1", result.err)
+        log = next(self.pipe.runs.glob("*/a.log"))
+        self.assertIn(f"  log: {log}\n", result.err)
+        self.assertIn("this is a\n", log.read_text())
+
+    def test_a_transient_failure_is_retried(self):
+        result = self.run_file(
+            self.pipeline(self.scripted("a", fail=2, keys={"retry": '{ attempts = 3, delay = "10ms" }'}))
+        )
+        self.assert_code(result, 0)
+        self.assertEqual(self.notes().count("failed a"), 2)
+        self.assert_says(result.err, "a | try 2 of 3 in ", ": a did not work", "retried=2")
+
+    def test_no_other_failure_is(self):
+        result = self.run_file(
+            self.pipeline(self.scripted("a", fail=1, status='"denied"', keys={"retry": '{ attempts = 3, delay = "10ms" }'}))
+        )
+        self.assert_code(result, 1)
+        self.assertEqual(self.notes(), ["begin a", "failed a"])
+
+    def test_retry_waits_as_long_as_the_other_side_asks(self):
+        begin = time.monotonic()
+        self.run_file(
+            self.pipeline(
+                self.scripted("a", fail=1, retry_after='"600ms"', keys={"retry": '{ attempts = 2, delay = "1ms" }'})
+            )
+        )
+        self.assertGreaterEqual(time.monotonic() - begin, 0.6)
+
+    def test_a_timeout_ends_an_attempt(self):
+        result = self.run_file(self.pipeline(self.scripted("a", wait='"60s"', keys={"timeout": '"200ms"'})))
+        self.assert_code(result, 1)
+        self.assertIn("error: a: took longer than its timeout of 200ms", result.err)
+        self.assertEqual(self.notes(), ["begin a", "cancelled a"])
+
+    def test_rollback_takes_back_newest_first(self):
+        steps = "".join(self.scripted(name, keys={"rollback": "true"}) for name in "ab")
+        result = self.run_file(self.pipeline(steps + self.scripted("c", fail=1, status='"denied"') + self.scripted("f", table="finally")))
+        self.assert_code(result, 1)
+        self.assertEqual(
+            self.notes(),
+            ["begin a", "end a", "begin b", "end b", "begin c", "failed c", "undo b", "undo a", "begin f", "end f"],
+        )
+        self.assertIn("undone=2", result.err)
+
+    def test_a_step_whose_if_is_false_is_skipped(self):
+        path = self.pipeline(
+            "[vars.wanted]\ndefault = false\n" + self.scripted("a", keys={"if": '"vars.wanted"'}) + self.scripted("b")
+        )
+        result = self.run_file(path)
+        self.assert_code(result, 0)
+        self.assertEqual(self.notes(), ["begin b", "end b"])
+        self.assertIn("skipped=1", result.err)
+
+    def test_reading_an_output_of_a_skipped_step_fails(self):
+        path = self.pipeline(
+            "[vars.wanted]\ndefault = false\n"
+            + self.scripted("a", keys={"if": '"vars.wanted"'})
+            + '[[step]]\nuses = "echo"\nwith.text = "${steps.a.name}"\n'
+        )
+        result = self.run_file(path)
+        self.assert_code(result, 1)
+        self.assertIn("text", result.err)
+
+    def test_for_each_makes_named_instances(self):
+        path = self.pipeline(
+            '[[step]]\nid = "say"\nuses = "echo"\nfor_each = ["x/1", "y"]\nwith.text = "${each.value}!"\n'
+            '[outputs]\nall = "${steps.say[*].text}"\n'
+        )
+        result = self.run_file(path)
+        self.assert_code(result, 0)
+        self.assertEqual(result.out, 'all = ["x/1!","y!"]\n')
+        self.assertIn('say["x/1"]', result.err)
+
+    def test_run_status_is_there_for_finally(self):
+        path = self.pipeline(
+            self.scripted("a", fail=1, status='"denied"')
+            + '[[finally]]\nuses = "echo"\nwith.text = "x"\n'
+            + f'with.file = "{self.folder}/${{run.status}}"\n'
+        )
+        self.run_file(path)
+        self.assertTrue((self.folder / "failed").exists())
+
+    def test_dry_run_changes_nothing(self):
+        path = self.pipeline(f'[[step]]\nuses = "echo"\nwith.text = "hi"\nwith.file = "{self.folder}/out"\n')
+        result = self.run_file(path, "--dry-run")
+        self.assert_code(result, 0)
+        self.assertEqual(
+            result.out, f"  + echo  create      {self.folder}/out\nPlan: 1 to create.\n"
+        )
+        self.assertFalse((self.folder / "out").exists())
+        self.assertEqual(self.pipe.journals(), [])
+
+    def test_parameters_and_outputs_of_megabytes(self):
+        text = "m" * 3_000_000
+        path = self.pipeline(
+            f'[[step]]\nid = "a"\nuses = "echo"\nwith.text = "{text}"\n'
+            '[[step]]\nid = "b"\nuses = "echo"\nwith.text = "${steps.a.text}"\n[outputs]\nt = "${steps.b.text}"\n'
+        )
+        result = self.run_file(path)
+        self.assert_code(result, 0)
+        self.assertEqual(len(result.out), len("t = \n") + len(text))
+
+    def test_isolation_none_does_the_same(self):
+        path = self.pipeline(self.scripted("a", fail=1, keys={"retry": '{ attempts = 2, delay = "10ms" }'}) + self.scripted("b"))
+        for env, words in (({"PIPE_ISOLATION": "none"}, []), ({}, ["--isolation", "none"])):
+            result = self.run_file(path, *words, env=env)
+            self.assert_code(result, 0)
+        self.assertEqual(self.notes()[:6], ["begin a", "failed a", "begin a", "end a", "begin b", "end b"])
+
+    def test_two_runs_of_one_pipeline_do_not_interleave(self):
+        path = self.pipeline(self.scripted("a", wait='"700ms"') + self.scripted("b"))
+        first = self.pipe.start(["run", path])
+        self.wait_for_note("begin a")
+        second = self.run_file(path)
+        first.communicate()
+        self.assertIn("another run of `t` is under way", second.err)
+        self.assertEqual(self.notes(), ["begin a", "end a", "begin b", "end b"] * 2)
+
+    def test_without_a_place_for_state_it_runs_and_says_so(self):
+        blocked = self.pipe.write("blocked", "a file, not a folder")
+        path = self.pipeline('[[step]]\nuses = "noop"\n')
+        result = self.run_file(path, env={"XDG_STATE_HOME": blocked})
+        self.assert_code(result, 0)
+        self.assert_says(result.err, "warning: there will be no record of this run", "XDG_STATE_HOME")
+
+    def test_a_step_that_must_remember_fails_without_a_place_for_it(self):
+        blocked = self.pipe.write("blocked", "a file, not a folder")
+        result = self.run_file(self.pipeline(self.scripted("a")), env={"XDG_STATE_HOME": blocked})
+        self.assert_code(result, 1)
+        self.assertIn("cannot keep 'name' for a later undo", result.err)
+
+
+class Events(CliCase):
+    def test_json_lines_tell_the_whole_run(self):
+        path = self.pipeline(
+            self.scripted("a") + '[[step]]\nuses = "noop"\n[outputs]\nname = "${steps.a.name}"\n'
+        )
+        result = self.pipe.run(["run", path, "--output", "json"])
+        self.assert_code(result, 0)
+        events = result.events
+        self.assertEqual(events[0]["type"], "version")
+        self.assertEqual(events[0]["schema"], "1.0")
+        self.assertEqual(events[1]["type"], "run_started")
+        self.assertEqual([s["id"] for s in events[1]["steps"]], ["a", "noop"])
+        self.assertEqual(
+            [(e["type"], e.get("step")) for e in events[2:-1]],
+            [("step_started", "a"), ("log", "a"), ("step_ended", "a"), ("step_started", "noop"), ("step_ended", "noop")],
+        )
+        self.assertEqual(events[-1]["type"], "run_ended")
+        self.assertEqual(events[-1]["outputs"], {"name": "a"})
+        self.assertEqual(events[-1]["counts"]["changed"], 1)
+
+    def test_the_journal_holds_the_same_events(self):
+        path = self.pipeline(self.scripted("a", fail=1, status='"denied"'))
+        shown = self.pipe.run(["run", path, "--output", "json"]).events
+        (journal,) = self.pipe.journals()
+        kept = [json.loads(line) for line in journal.read_text().splitlines()]
+        self.assertEqual(kept, shown)
+
+    def test_the_run_folder_is_private_and_named_after_time_and_pipeline(self):
+        self.pipe.run(["run", self.pipeline('[[step]]\nuses = "noop"\n')])
+        (journal,) = self.pipe.journals()
+        self.assertRegex(journal.parent.name, r"^\d{8}T\d{6}\.\d{3}Z-t$")
+        self.assertEqual(journal.stat().st_mode & 0o077, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

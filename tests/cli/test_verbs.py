@@ -1,0 +1,132 @@
+"""The command line itself: verbs, help, options, exit codes of misuse."""
+
+import unittest
+
+from cli_case import CliCase
+
+VERBS = ["run", "plan", "check", "step", "down", "plugins", "help", "version"]
+
+
+class Verbs(CliCase):
+    def test_version(self):
+        for words in (["--version"], ["version"]):
+            result = self.pipe.run(words)
+            self.assert_code(result, 0)
+            self.assertRegex(result.out, r"^pipe \d+\.\d+\.\d+\n$")
+
+    def test_help_lists_every_verb(self):
+        for words in (["help"], ["--help"]):
+            result = self.pipe.run(words)
+            self.assert_code(result, 0)
+            for verb in VERBS:
+                self.assertIn(f"  {verb}", result.out)
+
+    def test_help_of_each_verb_is_what_its_option_gives(self):
+        for verb in VERBS:
+            by_verb, by_option = self.pipe.run(["help", verb]), self.pipe.run([verb, "--help"])
+            self.assert_code(by_verb, 0)
+            self.assertEqual(by_verb.out, by_option.out)
+            self.assertTrue(by_verb.out.startswith(f"usage: pipe {verb}"), by_verb)
+            self.assertIn("options:\n", by_verb.out)
+
+    def test_nothing_is_usage(self):
+        result = self.pipe.run([])
+        self.assert_code(result, 2)
+        self.assertIn("usage: pipe VERB", result.out)
+
+    def test_an_unknown_verb_gets_a_suggestion(self):
+        result = self.pipe.run(["rum"])
+        self.assert_code(result, 2)
+        self.assertEqual(result.err, "error: there is no verb `rum`\n  hint: did you mean `run`?\n")
+
+    def test_an_unknown_option_gets_a_suggestion(self):
+        result = self.pipe.run(["run", "x.toml", "--job", "3"])
+        self.assert_code(result, 2)
+        self.assertEqual(result.err, "error: there is no option `--job`\n  hint: did you mean `--jobs`?\n")
+
+    def test_options_are_never_guessed_from_their_beginning(self):
+        self.assert_code(self.pipe.run(["run", "x.toml", "--dry"]), 2)
+        self.assert_code(self.pipe.run(["run", "x.toml", "-j", "3"]), 2)
+
+    def test_a_missing_value(self):
+        result = self.pipe.run(["run", "x.toml", "--set"])
+        self.assert_code(result, 2)
+        self.assertIn("needs a value", result.err)
+
+    def test_a_value_for_a_switch(self):
+        result = self.pipe.run(["run", "x.toml", "--dry-run=yes"])
+        self.assert_code(result, 2)
+        self.assertIn("takes no value", result.err)
+
+    def test_bad_values_of_options(self):
+        for words, message in [
+            (["--jobs", "0"], "expected a number from 1 to 512"),
+            (["--jobs", "many"], "expected a number from 1 to 512"),
+            (["--output", "xml"], "expected auto, terminal, plain or json"),
+            (["--isolation", "vm"], "expected process or none"),
+            (["--set", "novalue"], "expected NAME=VALUE"),
+        ]:
+            result = self.pipe.run(["run", self.pipeline('[[step]]\nuses = "noop"\n'), *words])
+            self.assert_code(result, 2)
+            self.assertIn(message, result.err)
+
+    def test_a_file_is_needed_and_only_one(self):
+        self.assertIn("which pipeline file?", self.pipe.run(["run"]).err)
+        result = self.pipe.run(["run", "a.toml", "b.toml"])
+        self.assert_code(result, 2)
+        self.assertIn("`b.toml` is one too many", result.err)
+
+    def test_a_missing_file(self):
+        for verb in ("run", "plan", "check", "down"):
+            result = self.pipe.run([verb, "nowhere.toml"])
+            self.assert_code(result, 3)
+            self.assertIn("nowhere.toml", result.err)
+
+    def test_a_folder_in_place_of_a_file(self):
+        result = self.pipe.run(["run", self.folder])
+        self.assert_code(result, 3)
+        self.assertIn(str(self.folder), result.err)
+
+
+class Check(CliCase):
+    def test_a_good_file(self):
+        path = self.pipeline('[[step]]\nuses = "noop"\n')
+        result = self.pipe.run(["check", path])
+        self.assert_code(result, 0)
+        self.assertEqual(result.out, f"{path}: fine\n")
+
+    def test_several_files_in_one_pass(self):
+        good = self.pipeline('[[step]]\nuses = "noop"\n', name="good.toml")
+        bad = self.pipeline('[[step]]\nuses = "noop"\nwhith.x = 1\n', name="bad.toml")
+        worse = self.pipe.write("worse.toml", "schema = 1\n[[step]\n")
+        result = self.pipe.run(["check", good, bad, worse])
+        self.assert_code(result, 3)
+        self.assertIn(f"{good}: fine", result.out)
+        self.assert_says(result.err, "bad.toml:7:1", "whith", "worse.toml:2")
+
+    def test_every_problem_of_a_file_at_once(self):
+        path = self.pipeline(
+            '[[step]]\nuses = "echo"\nwith.txt = "x"\nwith.number = "three"\n'
+            '[[step]]\nid = "b"\nuses = "echo"\nwith.text = "${steps.echo.digest}"\n'
+        )
+        result = self.pipe.run(["check", path])
+        self.assert_code(result, 3)
+        self.assert_says(result.err, "txt", "did you mean", "number", "digest")
+
+    def test_json(self):
+        result = self.pipe.run(["check", self.pipeline('[[step]]\nuses = "nop"\n'), "--format", "json"])
+        self.assert_code(result, 4)
+        self.assertIsInstance(result.json, (list, dict))
+        self.assertIn("nop", result.out)
+
+    def test_a_secret_need_not_be_there(self):
+        path = self.pipeline(
+            '[secrets.pw]\nfrom = [{ env = "NOT_SET_ANYWHERE" }]\n'
+            '[[step]]\nuses = "echo"\nwith.text = "x"\nwith.secret = "${secrets.pw}"\n'
+        )
+        self.assert_code(self.pipe.run(["check", path]), 0)
+        self.assert_code(self.pipe.run(["run", path]), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
