@@ -18,9 +18,9 @@ namespace pipes::oci {
 
 /// What a request is about to do, in the words of a token's scope.
 struct Access {
-  std::string repository;  // empty: the registry as such
+  std::string repository{};  // empty: the registry as such
   bool push = false;
-  std::string also_pull;  // another repository, to mount from
+  std::string also_pull{};  // another repository, to mount from
   /// "repository:app:pull,push", one an entry.
   std::vector<std::string> scopes() const;
 };

@@ -48,8 +48,10 @@ bool is_prefix(std::string_view prefix, std::string_view name) {
     return host.ends_with(prefix.substr(1));
   }
   if (!name.starts_with(prefix)) return false;
-  return name.size() == prefix.size() ||
-         std::string_view("/:@").find(name[prefix.size()]) != std::string_view::npos;
+  if (name.size() == prefix.size()) return true;
+  // A colon ends a repository; after a host it begins the port, and that is another host.
+  const bool is_host = prefix.find('/') == std::string_view::npos;
+  return std::string_view(is_host ? "/" : "/:@").find(name[prefix.size()]) != std::string_view::npos;
 }
 
 /// `reference` with `prefix` replaced by `location`.

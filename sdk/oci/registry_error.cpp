@@ -140,6 +140,9 @@ void throw_status(const http::Response &response, const std::string &what) {
   if (is_transient(status) || status >= 500)
     throw sdk::Error(PIPE_E_TRANSIENT, std::move(message), "the registry has trouble of its own; see its log",
                      retry_after(response.headers));
+  if (status == 405)
+    throw sdk::Error(PIPE_E_DENIED, std::move(message),
+                     "the registry takes no changes: it is read-only, or a mirror");
   if (status == 413)
     throw sdk::Error(
         PIPE_E_INVALID, std::move(message),

@@ -66,6 +66,7 @@ TEST(ThrowStatus, TellsWhatCanPassFromWhatCannot) {
     EXPECT_TRUE(is_transient(status)) << status;
   }
   EXPECT_EQ(thrown(answer(400, "")).status, PIPE_E_INVALID);
+  EXPECT_EQ(thrown(answer(405, "")).hint, "the registry takes no changes: it is read-only, or a mirror");
   EXPECT_EQ(thrown(answer(413, "")).hint,
             "a proxy before the registry limits the size of a request (nginx: client_max_body_size)");
   EXPECT_EQ(thrown(answer(400, "no")).message, "can't read x: 400: no");
