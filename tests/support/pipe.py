@@ -96,14 +96,15 @@ class Pipe:
             ["pipe", *map(str, args)], process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
         )
 
-    def step(self, name, env=None, timeout=60, **params):
-        """The outputs of one step. A list is given as repeated options, a map as key=value."""
+    def step(self, name, /, env=None, timeout=60, **params):
+        """The outputs of one step. A list is given as repeated options, a map as key=value; parameters
+        named like an argument here get an underscore behind: env_={...}."""
         result = self.try_step(name, env, timeout, **params)
         if result.code != 0:
             raise StepFailed(result)
         return result.json
 
-    def try_step(self, name, env=None, timeout=60, **params):
+    def try_step(self, name, /, env=None, timeout=60, **params):
         """As `step`, for a step that may fail: gives the Result."""
         args = ["step", name, "--output", "json"]
         for key, value in params.items():
