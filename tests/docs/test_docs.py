@@ -1,0 +1,85 @@
+"""The documentation says what the program says."""
+
+import re
+import tempfile
+import unittest
+
+from pipe import BUILD, SOURCE, Pipe
+
+FENCE = re.compile(r"^(```+)(\w*)[^\n]*\n(.*?)^\1$", re.M | re.S)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def pages():
+    found = [p for p in SOURCE.glob("*.md")]
+    for folder in ("docs", "plugins", "sdk", "tests", "pipelines"):
+        found += (SOURCE / folder).rglob("*.md")
+    return sorted(found)
+
+
+def anchor(heading):
+    """The name that GitHub gives a heading."""
+    text = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+    return re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", text))
+
+
+def anchors(page):
+    text = FENCE.sub("", page.read_text())
+    return {anchor(h) for h in re.findall(r"^#+ (.+)$", text, re.M)}
+
+
+class Docs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.pipe = Pipe(folder.name)
+
+    def test_whole_pipelines_pass_the_check(self):
+        checked = 0
+        for page in [SOURCE / "README.md", *sorted((SOURCE / "docs").rglob("*.md"))]:
+            for _, language, text in FENCE.findall(page.read_text()):
+                code = re.sub(r"\A(\s*#[^\n]*\n|\s*\n)*", "", text)
+                if language != "toml" or not code.startswith("schema = 1"):
+                    continue
+                checked += 1
+                file = self.pipe.write(f"{page.stem}-{checked}.toml", text)
+                with self.subTest(page=page.name, first=code.splitlines()[:3]):
+                    result = self.pipe.run(["check", file])
+                    self.assertEqual(result.code, 0, result)
+        self.assertGreater(checked, 0)
+
+    def test_relative_links_lead_somewhere(self):
+        for page in pages():
+            for target in LINK.findall(FENCE.sub("", page.read_text())):
+                if re.match(r"\w+:", target):
+                    continue
+                name, _, fragment = target.partition("#")
+                file = (page.parent / name).resolve() if name else page
+                with self.subTest(page=str(page.relative_to(SOURCE)), link=target):
+                    self.assertTrue(file.exists(), "there is no such file")
+                    if fragment and file.suffix == ".md":
+                        self.assertIn(fragment, anchors(file), "there is no such heading")
+
+    def test_reference_of_every_step_is_what_its_metadata_says(self):
+        names = sorted(p.name for p in (SOURCE / "plugins").iterdir() if p.is_dir())
+        for name in names:
+            with self.subTest(name):
+                shown = self.pipe.run(["plugins", "show", name, "--format", "markdown"])
+                self.assertEqual(shown.code, 0, shown)
+                page = SOURCE / f"docs/reference/steps/{name}.md"
+                self.assertTrue(page.exists(), "missing: ./dev docs makes it")
+                self.assertEqual(page.read_text(), shown.out, "stale: ./dev docs makes it anew")
+        extra = {p.stem for p in (SOURCE / "docs/reference/steps").glob("*.md")} - set(names)
+        self.assertEqual(extra, set(), "a page of no step")
+
+    def test_every_plugin_folder_makes_a_plugin_and_has_a_readme(self):
+        for folder in (SOURCE / "plugins").iterdir():
+            if folder.is_dir():
+                with self.subTest(folder.name):
+                    self.assertTrue((folder / "README.md").exists())
+                    self.assertTrue(list(BUILD.glob(f"lib*/**/pipe/plugins/pipe-{folder.name}.so")))
+
+
+if __name__ == "__main__":
+    unittest.main()
