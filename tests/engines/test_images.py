@@ -1,0 +1,77 @@
+"""`pull` and `push` with a real Docker Engine at one end: `load`, and docker-daemon: both ways."""
+
+import unittest
+
+from engines import Dockerd, service_archive
+from registries import FakeRegistry, Image
+from steps import StepTest
+
+APP = Image(sizes=(2000, 30000), seed=31)
+
+docker = None
+
+
+def setUpModule():
+    global docker
+    docker = Dockerd()
+    docker.__enter__()
+    unittest.addModuleCleanup(docker.__exit__)
+
+
+class EngineImages(StepTest):
+    def setUp(self):
+        super().setUp()
+        self.registry = FakeRegistry()
+        self.registry.__enter__()
+        self.addCleanup(self.registry.__exit__)
+
+    def in_engine(self, name):
+        """The image's ID there, None if there is none."""
+        for image in docker.api("GET", "/images/json"):
+            if name in (image["RepoTags"] or []):
+                return image["Id"]
+        return None
+
+    def test_load_puts_the_image_into_the_engine_and_down_takes_it_out(self):
+        self.registry.add(APP, "app", "1")
+        name = f"{self.registry.address}/app:1"
+        pipeline = self.pipe.write("p.toml", f'schema = 1\n[[step]]\nuses = "pull"\nwith.image = "{name}"\n'
+                                   f'with.load = true\nwith.engine = "{docker.host}"\n')  # fmt: skip
+        self.assertRegex(self.said("run", pipeline), r"changed=1 unchanged=0")
+        self.assertEqual(self.in_engine(name), APP.config["digest"])
+        self.assertRegex(self.said("run", pipeline), r"changed=0 unchanged=1")
+        docker.api("DELETE", f"/images/{name}")
+        self.assertRegex(self.said("plan", pipeline), r"would load")
+        self.assertRegex(self.said("run", pipeline), r"changed=1 unchanged=0")
+        self.said("down", pipeline)
+        self.assertIsNone(self.in_engine(name))
+
+    def test_load_needs_a_name_with_a_tag(self):
+        self.failure("pull", r"load needs a name with a tag", image="oci-archive:app.tar", load=True)
+
+    def test_an_image_goes_from_the_engine_to_a_registry_and_back(self):
+        ident = service_archive(self.folder / "service.tar", ["local/service:1"], seed="images")
+        docker.load(self.folder / "service.tar")
+        to = f"{self.registry.address}/service:1"
+        sent = self.step("push", image="docker-daemon:local/service:1", to=to, engine=docker.host)
+        self.assertEqual(self.registry.digest("service", "1"), sent["digest"])
+        docker.api("DELETE", "/images/local/service:1")
+        pulled = self.step("pull", image=to)
+        self.step("push", image=pulled["image"], to="docker-daemon:local/service:2", engine=docker.host)
+        self.assertEqual(self.in_engine("local/service:2"), ident)
+
+    def test_pulls_from_the_engine_once(self):
+        service_archive(self.folder / "service.tar", ["local/once:1"], seed="once")
+        docker.load(self.folder / "service.tar")
+        first = self.step("pull", image="docker-daemon:local/once:1", engine=docker.host)
+        self.assertGreater(first["bytes"], 0)
+        second = self.step("pull", image="docker-daemon:local/once:1", engine=docker.host)
+        self.assertEqual((second["bytes"], second["digest"]), (0, first["digest"]))
+
+    def test_says_that_the_engine_has_no_such_image(self):
+        self.failure("push", r"has no image .*nothing:1", image="docker-daemon:local/nothing:1",
+                     to=f"{self.registry.address}/x:1", engine=docker.host)  # fmt: skip
+
+
+if __name__ == "__main__":
+    unittest.main()
