@@ -1,6 +1,7 @@
 """Ctrl-C once, twice, three times; SIGTERM; kill -9."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -132,7 +133,7 @@ class Signals(CliCase):
         process = self.start(self.pipeline(self.scripted("a", wait='"60s"')))
         self.wait_for_note("begin a")
         below = self.children(process.pid)
-        zygote = next(pid for pid in below if "pipe-zygote" in open(f"/proc/{pid}/comm").read())
+        zygote = next(pid for pid in below if "pipe-zygote" in pathlib.Path(f"/proc/{pid}/comm").read_text())
         os.kill(zygote, signal.SIGKILL)
         err = self.interrupted(process)
         self.assertEqual(process.returncode, 1)

@@ -247,8 +247,9 @@ TEST_F(SchedulerTest, TheSecondInterruptKillsAndRunsFinally) {
 
 TEST_F(SchedulerTest, TheThirdInterruptEndsTheRunAtOnce) {
   runner.scripts[add("a")] = {{.takes = seconds(1000), .stops_when_asked = false}};
-  runner.scripts[add_finally("f")] = {{.takes = seconds(1000), .stops_when_asked = false}};
-  add_finally("g");
+  const auto f = add_finally("f");
+  runner.scripts[f] = {{.takes = seconds(1000), .stops_when_asked = false}};
+  add_finally("g", {f});
   runner.interrupts = {
       {milliseconds(1000), SIGINT}, {milliseconds(1100), SIGINT}, {milliseconds(1200), SIGINT}};
   run();
@@ -258,8 +259,9 @@ TEST_F(SchedulerTest, TheThirdInterruptEndsTheRunAtOnce) {
 
 TEST_F(SchedulerTest, OneInterruptInFinallyLetsItEnd) {
   add("a");
-  runner.scripts[add_finally("f")] = {{.takes = seconds(10)}};
-  add_finally("g");
+  const auto f = add_finally("f");
+  runner.scripts[f] = {{.takes = seconds(10)}};
+  add_finally("g", {f});
   runner.interrupts = {{seconds(2), SIGINT}};
   const RunOutcome outcome = run();
   EXPECT_THAT(runner.history, ElementsAre("start a", "start f", "start g"));
@@ -289,7 +291,7 @@ TEST_F(SchedulerTest, RollsBackMarkedStepsNewestFirstBeforeFinally) {
   const RunOutcome outcome = run();
   EXPECT_THAT(runner.history, ElementsAre("start a", "start b", "start c", "start d", "undo d", "undo c",
                                           "undo a", "start f"));
-  EXPECT_EQ(outcome.counts.undone, 2 + 1);
+  EXPECT_EQ(outcome.counts.undone, 3);
 }
 
 TEST_F(SchedulerTest, DoesNotRollBackWhatWasUnchanged) {
