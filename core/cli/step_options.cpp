@@ -36,6 +36,19 @@ bool is_multiple(const Param &param) {
   return param.type == Type::list || param.type == Type::map;
 }
 
+/// Never on the command line. A map's values may be: most of an environment is no secret, and what is goes
+/// by its name alone.
+bool is_hidden(const Param &param) {
+  return param.secret && param.type != Type::map;
+}
+
+const char *variable(const std::string &option, const std::string &name) {
+  const char *value = std::getenv(name.c_str());
+  if (value == nullptr)
+    throw Error(Exit::usage, fmt::format("`--{} {}`: there is no such environment variable", option, name));
+  return value;
+}
+
 std::string read_secret_file(const std::string &path) {
   std::ifstream file(path, std::ios::binary);
   std::string text(std::istreambuf_iterator<char>(file), {});
@@ -47,26 +60,31 @@ std::string read_secret_file(const std::string &path) {
   return text;
 }
 
-/// What was given for a parameter, as text; empty: nothing.
-std::vector<std::string> given(const Param &param, const std::string &option, const Arguments &arguments) {
-  if (!param.secret) return arguments.values(option);
+/// What was given for a parameter, as text; empty: nothing. `secrets` gets what is not to be shown of it.
+std::vector<std::string> given(const Param &param, const std::string &option, const Arguments &arguments,
+                               std::vector<std::string> &secrets) {
+  if (!is_hidden(param)) {
+    std::vector<std::string> values = arguments.values(option);
+    if (!param.secret) return values;
+    for (std::string &text : values) {
+      if (text.find('=') != std::string::npos) continue;
+      secrets.emplace_back(variable(option, text));
+      text += "=" + secrets.back();
+    }
+    return values;
+  }
   std::vector<std::string> values;
   for (const std::string &path : arguments.values(option + "-file")) values.push_back(read_secret_file(path));
-  for (const std::string &name : arguments.values(option + "-env")) {
-    const char *value = std::getenv(name.c_str());
-    if (value == nullptr) {
-      throw Error(Exit::usage,
-                  fmt::format("`--{}-env {}`: there is no such environment variable", option, name));
-    }
-    values.emplace_back(value);
-  }
+  for (const std::string &name : arguments.values(option + "-env"))
+    values.emplace_back(variable(option + "-env", name));
+  secrets.insert(secrets.end(), values.begin(), values.end());
   return values;
 }
 
 }  // namespace
 
 std::string argument_name(const Param &param) {
-  if (param.type == Type::map) return "KEY=VALUE";
+  if (param.type == Type::map) return param.secret ? "KEY[=VALUE]" : "KEY=VALUE";
   if (!param.choices.empty()) return "CHOICE";
   if (!param.format.empty()) return upper(param.format);
   const Type type = param.type == Type::list ? param.item : param.type;
@@ -79,6 +97,7 @@ std::string param_help(const Param &param) {
   const auto note = [&notes](const std::string &text) { notes += (notes.empty() ? "" : "; ") + text; };
   if (param.required) note("required");
   if (is_multiple(param)) note("may be given several times");
+  if (param.type == Type::map && param.secret) note("KEY alone takes the value from the environment");
   if (!param.choices.empty()) {
     std::string all;
     for (const std::string &choice : param.choices) all += (all.empty() ? "" : ", ") + choice;
@@ -107,7 +126,7 @@ std::vector<Option> step_options(const StepSchema &schema, const std::vector<Opt
   std::vector<Option> options;
   for (const Param &param : schema.params) {
     const std::string name = option_name(param, own);
-    if (param.secret) {
+    if (is_hidden(param)) {
       options.push_back({name + "-file", "PATH", param_help(param) + ": the file that holds it"});
       options.push_back({name + "-env", "NAME", "the environment variable that holds it"});
     } else {
@@ -127,7 +146,7 @@ std::vector<std::string> spelled(const StepSchema &schema, const std::vector<Opt
     for (const Param &param : schema.params) {
       const bool alias = std::ranges::any_of(param.aliases, [&](const auto &a) { return dashed(a) == name; });
       if (alias) name = option_name(param, own);
-      if (param.secret && name == option_name(param, own)) {
+      if (is_hidden(param) && name == option_name(param, own)) {
         throw Error(Exit::usage, fmt::format("`--{}` would show a secret to everyone on this machine", name),
                     fmt::format("use `--{0}-file PATH` or `--{0}-env NAME`", name));
       }
@@ -142,11 +161,11 @@ StepParams step_params(const StepSchema &schema, const std::vector<Option> &own,
   std::vector<std::string> problems;
   for (const Param &param : schema.params) {
     const std::string option = option_name(param, own);
-    const std::vector<std::string> texts = given(param, option, arguments);
+    const std::vector<std::string> texts = given(param, option, arguments, result.secrets);
     if (texts.empty()) {
       if (param.required) {
         problems.push_back(
-            fmt::format("`--{}{}` is missing: {}", option, param.secret ? "-file" : "", param.help));
+            fmt::format("`--{}{}` is missing: {}", option, is_hidden(param) ? "-file" : "", param.help));
       } else if (param.fallback) {
         result.values.emplace_back(param.name, *param.fallback);
       }
@@ -156,7 +175,6 @@ StepParams step_params(const StepSchema &schema, const std::vector<Option> &own,
       problems.push_back(fmt::format("`--{}` is given {} times", option, texts.size()));
       continue;
     }
-    if (param.secret) result.secrets.insert(result.secrets.end(), texts.begin(), texts.end());
     Value value;
     if (const std::string wrong = coerce_text(param, texts, value); !wrong.empty()) {
       problems.push_back(fmt::format("`--{}`: {}", option, wrong));
