@@ -1,5 +1,6 @@
 #include "wanted.hpp"
 
+#include <pipe/engine/host.hpp>
 #include <pipe/engine/spec.hpp>
 #include <pipe/oci/reference.hpp>
 #include <pipe/oci/transfer.hpp>
@@ -50,6 +51,7 @@ engine::ContainerSpec container_spec(const Params &params, const engine::Version
   if (params.command) spec.command = *params.command;
   if (params.entrypoint) spec.entrypoint = *params.entrypoint;
   set_user(spec, params.user, version);
+  engine::Ready::parse(params.ready, {}, version.host);  // its ports are known later, a mistake in it is now
   return spec;
 }
 

@@ -42,7 +42,7 @@ class NoEngine(FakeCase):
         self.assertIn("nothing listens on that socket", self.fails())
 
     def test_docker_host_says_where_it_was_read(self):
-        result = self.pipe.try_step("run", env={"DOCKER_HOST": "unix:///nowhere/docker.sock"}, **self.params(engine=None))
+        result = self.pipe.try_step("run", env={"DOCKER_HOST": "unix:///nowhere/docker.sock"}, **self.options(engine=None))
         self.assertIn("DOCKER_HOST", result.out + result.err)
         self.assertEqual(result.code, 1)
 
