@@ -81,7 +81,8 @@ class Variables {
   std::vector<std::optional<Value>> take(bool must_be_set) {
     for (std::size_t i = 0; must_be_set && i < values_.size(); ++i) {
       const Variable &variable = pipeline_.variables[i];
-      if (values_[i] || failed_.contains(i)) continue;
+      // A default that is wrong has been reported as that.
+      if (values_[i] || !variable.param.required || failed_.contains(i)) continue;
       Diagnostic d = diagnose(pipeline_.source, variable.spot, "missing-variable",
                               fmt::format("variable `{}` has no value", names_[i]));
       d.label = variable.param.help;

@@ -123,12 +123,12 @@ void ParameterChecker::unknown_parameter(const Tree::Key &key, const Tree &tree,
   const std::string meant = closest(key.name, names);
   if (!meant.empty()) d.help = fmt::format("did you mean `{}`?", meant);
   const bool is_secret = seems_secret(key.name) || (!meant.empty() && schema.param(meant)->secret);
-  if (is_secret && tree.kind == Tree::Kind::scalar) hide_lines(key.spot.line, tree.spot.last_line);
+  if (is_secret && tree.kind != Tree::Kind::text) hide_lines(key.spot.line, tree.spot.last_line);
 }
 
 /// A secret that stands in the file itself works, but everyone who sees the file has it.
 void ParameterChecker::literal_secret(const Subject &subject, const Tree &tree) {
-  if (tree.kind != Tree::Kind::scalar) return;
+  if (tree.kind == Tree::Kind::text) return;
   hide_lines(tree.spot.line, tree.spot.last_line);
   if (!tree.is_string() || tree.scalar.as_string().empty()) return;
   secret_values.push_back(tree.scalar.as_string());
