@@ -101,6 +101,11 @@ Result check_container(const std::string &name, const std::string &engine_name, 
     }
     result.came = container->seen_earlier ? "running still, as seen earlier" : "running";
     if (!container->bound_ports.empty()) result.came += " at " + text_of(container->bound_ports);
+    if (container->restart_count > 0) {
+      result.came += fmt::format(", restarted {} times", container->restart_count);
+      result.cause = "its program ended before and was started again; it may be doing so again and again";
+      result.remedy = "read its log";
+    }
     check_ports(*container, registry, result);
   } catch (const sdk::Error &error) {
     if (error.status == PIPE_E_CANCELLED) throw;
