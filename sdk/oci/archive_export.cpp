@@ -101,7 +101,7 @@ std::vector<Part> docker_parts(const Store &store, const Descriptor &image,
     StoredImage named{reference.str(), manifest.descriptor()};
     named.descriptor.annotations["io.containerd.image.name"] = reference.str();
     images.push_back(std::move(named));
-    tags.push_back(reference.familiar());
+    tags.push_back(reference.str());  // Podman takes a short name for one of its own (localhost/)
   }
   if (images.empty()) images.push_back({"", manifest.descriptor()});
 

@@ -87,7 +87,7 @@ class Build(unittest.TestCase):
                 self.assertEqual(outputs["image"], target)
                 self.assertEqual(self.config(name or target)["os"], "linux")
         manifest = json.loads(output_of("bsdtar", "-xOf", self.folder / "d.tar", "manifest.json"))
-        self.assertEqual(manifest[0]["RepoTags"], ["app:1"])
+        self.assertEqual(manifest[0]["RepoTags"], ["docker.io/library/app:1"])
 
     def test_a_base_is_kept_under_the_layers(self):
         self.pipe.step("build", layers=self.layers[:1], as_="base:1", env_={"PATH": "/bin"}, command=["sh"])
