@@ -133,7 +133,7 @@ void ProcessRunner::poll(std::optional<TimePoint> until, std::vector<Happening> 
 void ProcessRunner::read_signals(std::vector<Happening> &happenings) {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    happenings.push_back({Happening::kWholeRun, {}, static_cast<int>(info.ssi_signo)});
+    happenings.emplace_back().interrupt = static_cast<int>(info.ssi_signo);
   }
 }
 
