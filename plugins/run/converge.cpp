@@ -56,6 +56,15 @@ void pause(sdk::Run &run, std::chrono::milliseconds time) {
   run.check_cancelled();
 }
 
+void check_mapping(Job &job, const engine::Container &container) {
+  const auto missing = engine::missing_ports(job.spec, container);
+  if (missing.empty() || container.state != "running") return;
+  throw sdk::Error(PIPE_E_IO,
+                   fmt::format("the container {} was started without its port {}", container.name,
+                               engine::to_text(missing.front())),
+                   "see the engine's log; does it manage iptables on this machine?");
+}
+
 /// Waits until a container that was started does its work.
 class Readiness {
  public:
@@ -86,6 +95,7 @@ class Readiness {
       throw sdk::Error(PIPE_E_IO, fmt::format("the container {} was removed by someone else", name()));
     const bool restarts = !container->spec.restart.empty() && container->spec.restart != "no";
     if (container->state != "running") running_since_.reset();
+    check_mapping(job_, *container);
     if (container->state == "running" || never_started(*container)) return *container;
     if (restarts && container->restart_count < kRestartsAllowed && ++times_down_ < 10) return *container;
     throw sdk::Error(PIPE_E_IO,
@@ -125,18 +135,8 @@ class Readiness {
   engine::Answer answer_;
 };
 
-void check_mapping(Job &job, const engine::Container &container) {
-  const auto missing = engine::missing_ports(job.spec, container);
-  if (missing.empty() || !is_running(container)) return;
-  throw sdk::Error(PIPE_E_IO,
-                   fmt::format("the container {} was started without its port {}", container.name,
-                               engine::to_text(missing.front())),
-                   "see the engine's log; does it manage iptables on this machine?");
-}
-
 engine::Container start_and_wait(Job &job, const std::string &id) {
   job.engine.start(id);
-  if (auto started = job.engine.container(id)) check_mapping(job, *started);
   return Readiness(job, id).wait();
 }
 

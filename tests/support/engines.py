@@ -159,13 +159,10 @@ class Api:
 def _wait_for(socket_path, process, log, seconds=30):
     limit = time.monotonic() + seconds
     while True:
-        try:
-            connection = UnixConnection(socket_path)
+        with contextlib.suppress(OSError), contextlib.closing(UnixConnection(socket_path)) as connection:
             connection.request("GET", "/_ping")
-            if connection.getresponse().status == 200:
+            if connection.getresponse().read() == b"OK":
                 return
-        except OSError:
-            pass
         if process.poll() is not None or time.monotonic() > limit:
             raise AssertionError(f"the engine did not come up:\n{log.read_text()[-4000:]}")
         time.sleep(0.02)
