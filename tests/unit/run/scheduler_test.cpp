@@ -287,7 +287,7 @@ TEST_F(SchedulerTest, RollsBackMarkedStepsNewestFirstBeforeFinally) {
   const auto a = add("a"), b = add("b", {a}), c = add("c", {b}), d = add("d", {c});
   add_finally("f");
   for (const auto node : {a, c, d}) plan.nodes[node].rollback = true;
-  runner.scripts[d] = {failing(Status::denied)};
+  runner.scripts[d] = {failing(Status::denied), {}};
   const RunOutcome outcome = run();
   EXPECT_THAT(runner.history, ElementsAre("start a", "start b", "start c", "start d", "undo d", "undo c",
                                           "undo a", "start f"));
