@@ -42,6 +42,10 @@ std::string DiskMemory::remember(const std::string &step, const std::string &key
   std::erase_if(map, [&](const auto &pair) { return pair.first == key; });
   if (!value.is_null()) map.emplace_back(key, value);
   try {
+    if (map.empty()) {
+      std::filesystem::remove(file(step, kRemembered));
+      return {};
+    }
     std::filesystem::create_directories(folder_);
     write_file(file(step, kRemembered), to_json(Value(std::move(map))), true);
     return {};
@@ -63,12 +67,6 @@ void DiskMemory::keep_outputs(const std::string &step, const Value::Map &outputs
   } catch (const std::system_error &) {
     // Best effort, as the interface says.
   }
-}
-
-void DiskMemory::forget(const std::string &step) {
-  std::error_code none;
-  std::filesystem::remove(file(step, kRemembered), none);
-  std::filesystem::remove(file(step, kOutputs), none);
 }
 
 }  // namespace pipes

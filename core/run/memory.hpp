@@ -17,8 +17,6 @@ class Memory {
   virtual Value::Map outputs(const std::string &step) const = 0;
   /// Best effort: without it `pipe down` does not know what to take back from later steps.
   virtual void keep_outputs(const std::string &step, const Value::Map &) = 0;
-  /// The step has been undone.
-  virtual void forget(const std::string &step) = 0;
 };
 
 /// For `pipe step`, which has no `down`: nothing is kept.
@@ -28,11 +26,11 @@ class NoMemory final : public Memory {
   std::string remember(const std::string &, const std::string &, const Value &) override { return {}; }
   Value::Map outputs(const std::string &) const override { return {}; }
   void keep_outputs(const std::string &, const Value::Map &) override {}
-  void forget(const std::string &) override {}
 };
 
 /// One JSON file a step and kind in a folder of the pipeline, replaced by rename. The folder is made
-/// when there is something to keep.
+/// when there is something to keep. Outputs outlive `down`: what stayed because it is data is undone with
+/// the same parameters later.
 class DiskMemory final : public Memory {
  public:
   /// No secret that `redactor` knows gets to disk: outputs are masked, remembering one is refused.
@@ -42,7 +40,6 @@ class DiskMemory final : public Memory {
   std::string remember(const std::string &step, const std::string &key, const Value &) override;
   Value::Map outputs(const std::string &step) const override;
   void keep_outputs(const std::string &step, const Value::Map &) override;
-  void forget(const std::string &step) override;
 
  private:
   std::filesystem::path file(const std::string &step, const char *kind) const;

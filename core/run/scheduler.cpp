@@ -298,8 +298,7 @@ void Scheduler::finish(std::uint32_t node, const ExitReport &exit) {
   report_end(node, attempt, ending, attempt.summary);
   if (attempt.operation == Operation::undo) {
     if (ending.failure) failed_ = true;
-    if (!ending.failure) memory_.forget(what.id);
-    return;
+    return;  // what it has taken back it has forgotten itself; data that stayed is for `--data`
   }
   if (attempt.operation == Operation::run) {
     finished_.push_back(node);

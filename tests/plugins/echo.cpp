@@ -93,6 +93,7 @@ void undo(Run &run, const Params &) {
   const auto file = run.recall("file");
   if (!file) return run.verdict(Verdict::up_to_date, "nothing was made");
   unlink(file->c_str());
+  run.forget("file");
   run.verdict(Verdict::remove, "removed " + *file + (run.undo_data() ? " and data" : ""));
 }
 

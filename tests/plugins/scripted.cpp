@@ -71,6 +71,7 @@ void run(Run &run, const Params &p) {
 
 void undo(Run &run, const Params &p) {
   note(p, "undo");
+  run.forget("name");
   run.verdict(Verdict::remove, p.name);
 }
 

@@ -133,10 +133,6 @@ class FakeMemory final : public Memory {
   void keep_outputs(const std::string &step, const Value::Map &outputs) override {
     kept_outputs[step] = outputs;
   }
-  void forget(const std::string &step) override {
-    kept_outputs.erase(step);
-    notes.erase(step);
-  }
 };
 
 class Recorder final : public EventSink {

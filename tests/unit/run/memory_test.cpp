@@ -31,8 +31,9 @@ TEST_F(MemoryTest, KeepsAndForgetsByStep) {
             (Value::Map{{"container", "abc"}, {"volume", Value::List{"v"}}}));
   EXPECT_EQ(memory.remember("run", "container", {}), "");
   EXPECT_EQ(memory.remembered("run"), (Value::Map{{"volume", Value::List{"v"}}}));
-  memory.forget("run");
+  EXPECT_EQ(memory.remember("run", "volume", {}), "");
   EXPECT_TRUE(memory.remembered("run").empty());
+  EXPECT_FALSE(std::filesystem::exists(folder / "new/run.remembered.json"));
   EXPECT_EQ(memory.remembered("tag[\"a/b\"]"), (Value::Map{{"name", "x"}}));
 }
 
