@@ -65,7 +65,8 @@ class PlanAndDown(CliCase):
         self.assertLess(result.err.index("undone    last"), result.err.index("undone    keep"))
         again = self.pipe.run(["down", self.path])
         self.assert_code(again, 0)
-        self.assertIn("it has not run", again.err)
+        self.assertNotIn("undone", again.err)
+        self.assertEqual(self.notes().count("undo last"), 1)
 
     def test_down_leaves_what_was_there_before(self):
         self.out.write_text("mine")
