@@ -71,6 +71,7 @@ void run(Run &run, const Params &p) {
 
 void undo(Run &run, const Params &p) {
   if (!run.recall("name")) return run.verdict(Verdict::up_to_date, "nothing was made");
+  if (!run.recall("name")) return run.verdict(Verdict::up_to_date, "nothing was made");
   note(p, "undo");
   run.forget("name");
   run.verdict(Verdict::remove, p.name);
