@@ -10,33 +10,24 @@
 namespace pipes {
 namespace {
 
-constexpr std::array kNames{
-    std::string_view("HOME"), std::string_view("USER"), std::string_view("LOGNAME"),
-    std::string_view("SHELL"), std::string_view("PATH"), std::string_view("LANG"),
-    std::string_view("LANGUAGE"), std::string_view("TZ"), std::string_view("TMPDIR"),
-    std::string_view("TERM"), std::string_view("NO_COLOR"), std::string_view("HOSTNAME"),
-    std::string_view("CI"), std::string_view("SOURCE_DATE_EPOCH"), std::string_view("NETAVARK_FW"),
-    // Where the agents and the user's services are.
-    std::string_view("SSH_AUTH_SOCK"), std::string_view("DBUS_SESSION_BUS_ADDRESS"),
-    // Proxies, in both spellings that tools know.
-    std::string_view("http_proxy"), std::string_view("https_proxy"), std::string_view("all_proxy"),
-    std::string_view("no_proxy"), std::string_view("HTTP_PROXY"), std::string_view("HTTPS_PROXY"),
-    std::string_view("ALL_PROXY"), std::string_view("NO_PROXY"),
-    // Sanitizers and loaders of whoever debugs a plugin.
-    std::string_view("LD_LIBRARY_PATH"), std::string_view("LD_PRELOAD"), std::string_view("ASAN_OPTIONS"),
-    std::string_view("UBSAN_OPTIONS"), std::string_view("TSAN_OPTIONS"), std::string_view("LSAN_OPTIONS")};
-constexpr std::array kPrefixes{std::string_view("LC_"),
-                               std::string_view("XDG_"),
-                               std::string_view("PIPE_"),
-                               std::string_view("DOCKER_"),
-                               std::string_view("CONTAINER_"),
-                               std::string_view("CONTAINERS_"),
-                               std::string_view("REGISTRY_AUTH_FILE"),
-                               std::string_view("REGISTRIES_"),
-                               std::string_view("BUILDAH_"),
-                               std::string_view("STORAGE_"),
-                               std::string_view("PODMAN_"),
-                               std::string_view("SSL_CERT_")};
+using namespace std::string_view_literals;
+
+constexpr std::array kNames{"HOME"sv, "USER"sv, "LOGNAME"sv, "SHELL"sv, "PATH"sv, "LANG"sv, "LANGUAGE"sv,
+                            "TZ"sv, "TMPDIR"sv, "TERM"sv, "NO_COLOR"sv, "HOSTNAME"sv, "CI"sv,
+                            "SOURCE_DATE_EPOCH"sv, "NETAVARK_FW"sv,
+                            // Where the agents and the user's services are.
+                            "SSH_AUTH_SOCK"sv, "DBUS_SESSION_BUS_ADDRESS"sv,
+                            // Proxies, in both spellings that tools know.
+                            "http_proxy"sv, "https_proxy"sv, "all_proxy"sv, "no_proxy"sv, "HTTP_PROXY"sv,
+                            "HTTPS_PROXY"sv, "ALL_PROXY"sv, "NO_PROXY"sv,
+                            // Sanitizers and loaders of whoever debugs a plugin.
+                            "LD_LIBRARY_PATH"sv, "LD_PRELOAD"sv, "ASAN_OPTIONS"sv, "UBSAN_OPTIONS"sv,
+                            "TSAN_OPTIONS"sv, "LSAN_OPTIONS"sv};
+constexpr std::array kPrefixes{
+    "LC_"sv, "XDG_"sv, "PIPE_"sv, "DOCKER_"sv, "CONTAINER_"sv, "CONTAINERS_"sv, "REGISTRY_AUTH_FILE"sv,
+    "REGISTRIES_"sv, "BUILDAH_"sv, "STORAGE_"sv, "PODMAN_"sv, "SSL_CERT_"sv,
+    // Where credential helpers of clouds and of `pass` find their login.
+    "AWS_"sv, "AZURE_"sv, "CLOUDSDK_"sv, "GOOGLE_APPLICATION_"sv, "PASSWORD_STORE_"sv, "GNUPGHOME"sv};
 
 std::string_view name_of(const char *entry) {
   const std::string_view text(entry);
