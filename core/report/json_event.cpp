@@ -8,28 +8,7 @@
 namespace pipes {
 namespace {
 
-using State = NodeResult::State;
-
 constexpr std::array<const char *, 5> kLevels{"trace", "debug", "info", "warning", "error"};
-
-const char *state_name(State state) {
-  switch (state) {
-    case State::changed:
-      return "changed";
-    case State::unchanged:
-      return "unchanged";
-    case State::skipped:
-      return "skipped";
-    case State::failed:
-      return "failed";
-    case State::cancelled:
-      return "cancelled";
-    case State::pending:
-    case State::unknown:
-      break;
-  }
-  return "unknown";
-}
 
 std::string timestamp(std::chrono::system_clock::time_point at) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
@@ -66,7 +45,7 @@ Value elapsed_of(const Event &e) {
 void describe_end(const Event &e, Value::Map &out) {
   out.emplace_back("operation", operation_name(e.operation));
   out.emplace_back("state", state_name(e.state));
-  if (e.operation == Operation::plan && e.state == State::unknown) {
+  if (e.operation == Operation::plan && e.state == NodeResult::State::unknown) {
     out.emplace_back("verdict", verdict_name(e.verdict));
   }
   if (!e.summary.empty()) out.emplace_back("summary", e.summary);

@@ -159,22 +159,8 @@ std::string_view first_line(std::string_view text) {
 }
 
 std::string_view state_word(const Event &e) {
-  switch (e.state) {
-    case State::changed:
-      return e.operation == Operation::undo ? "undone" : "changed";
-    case State::unchanged:
-      return "unchanged";
-    case State::skipped:
-      return "skipped";
-    case State::failed:
-      return "failed";
-    case State::cancelled:
-      return "cancelled";
-    case State::unknown:
-    case State::pending:
-      return "unknown";
-  }
-  return "unknown";
+  const bool undone = e.state == State::changed && e.operation == Operation::undo;
+  return undone ? "undone" : state_name(e.state);
 }
 
 Tone state_tone(const Event &e) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pipes {
@@ -27,6 +28,9 @@ struct Failure {
   std::vector<std::string> tail;  // the last lines of its log; filled in by the Reporter
   std::string log;                // path of its log, if it has one; by the Reporter
 };
+
+/// "changed", "unchanged" … as every printer and the journal say it.
+std::string_view state_name(NodeResult::State);
 
 /// One event. Which members have a meaning depends on `type`.
 struct Event {
