@@ -7,7 +7,16 @@
 namespace pipes {
 
 /// Exit codes of `pipe` (docs/reference/exit-codes.md).
-enum class Exit : int { done = 0, step_failed = 1, usage = 2, invalid = 3, plugin = 4, changes = 10, interrupted = 130, terminated = 143 };
+enum class Exit : int {
+  done = 0,
+  step_failed = 1,
+  usage = 2,
+  invalid = 3,
+  plugin = 4,
+  changes = 10,
+  interrupted = 130,
+  terminated = 143
+};
 
 /// Ends what `pipe` was doing: what failed, on what, why; `hint` is what to do next.
 class Error : public std::exception {

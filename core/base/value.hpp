@@ -16,15 +16,17 @@ class Value {
   enum class Kind { null, boolean, integer, number, string, list, map };
 
   Value() = default;
-  Value(bool v) : data_(v) {}                       // NOLINT(google-explicit-constructor): values read like literals
-  Value(std::int64_t v) : data_(v) {}               // NOLINT
-  Value(int v) : data_(std::int64_t{v}) {}          // NOLINT
-  Value(double v) : data_(v) {}                     // NOLINT
-  Value(std::string v) : data_(std::move(v)) {}     // NOLINT
-  Value(std::string_view v) : data_(std::string(v)) {}  // NOLINT
-  Value(const char *v) : data_(std::string(v)) {}   // NOLINT
-  Value(List v) : data_(std::move(v)) {}            // NOLINT
-  Value(Map v) : data_(std::move(v)) {}             // NOLINT
+  // NOLINTBEGIN(google-explicit-constructor): values read like literals
+  Value(bool v) : data_(v) {}
+  Value(std::int64_t v) : data_(v) {}
+  Value(int v) : data_(std::int64_t{v}) {}
+  Value(double v) : data_(v) {}
+  Value(std::string v) : data_(std::move(v)) {}
+  Value(std::string_view v) : data_(std::string(v)) {}
+  Value(const char *v) : data_(std::string(v)) {}
+  Value(List v) : data_(std::move(v)) {}
+  Value(Map v) : data_(std::move(v)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   Kind kind() const { return static_cast<Kind>(data_.index()); }
   bool is_null() const { return kind() == Kind::null; }

@@ -95,7 +95,7 @@ void make_folder(sdk::Run &run, const engine::Mount &mount, const std::string &u
 }
 
 void make_bind(sdk::Run &run, const engine::Mount &mount, const engine::ContainerSpec &wanted) {
-  struct stat info{};
+  struct stat info {};
   if (::stat(mount.source.c_str(), &info) < 0) {
     if (errno != ENOENT) folder_error(mount.source, "look at", errno);
     if (mount.read_only)

@@ -76,7 +76,7 @@ std::string base_url(const Endpoint &endpoint) {
 
 bool owned_by_a_user(const Endpoint &endpoint) {
   if (endpoint.on_demand()) return ::geteuid() != 0;
-  struct stat info{};
+  struct stat info {};
   return endpoint.on_this_machine() && ::stat(endpoint.address.c_str() + 7, &info) == 0 && info.st_uid != 0;
 }
 

@@ -23,7 +23,7 @@ namespace {
 constexpr std::uint64_t kPodmanLimit = 1048576;
 
 bool is_cgroup2(const char *path) {
-  struct statfs found{};
+  struct statfs found {};
   return ::statfs(path, &found) == 0 && found.f_type == CGROUP2_SUPER_MAGIC;
 }
 

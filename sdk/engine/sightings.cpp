@@ -52,7 +52,7 @@ std::string process_identity(std::int64_t pid) {
 }
 
 std::string podman_stamp() {
-  struct stat info{};
+  struct stat info {};
   const fs::path program = find_program("podman");
   if (program.empty() || ::stat(program.c_str(), &info) != 0) return {};
   return fmt::format("{} {} {}.{}", program.string(), info.st_size, info.st_mtim.tv_sec,

@@ -6,7 +6,7 @@ import time
 import unittest
 
 import registries
-from registries import Answer, FakeRegistry, Image, Scripted, TokenServer, digest_of, write_login
+from registries import Answer, FakeRegistry, Image, Scripted, TokenServer, write_login
 from steps import StepTest
 
 APP = Image(sizes=(3_000_000, 5000), seed=21)

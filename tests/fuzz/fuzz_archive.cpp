@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   static const fs::path folder = fs::temp_directory_path() / ("pipe-fuzz-" + std::to_string(getpid()));
   fs::create_directories(folder);
   const fs::path file = folder / "image.tar";
-  std::ofstream(file, std::ios::binary).write(reinterpret_cast<const char *>(data), static_cast<std::streamsize>(size));
+  std::ofstream(file, std::ios::binary)
+      .write(reinterpret_cast<const char *>(data), static_cast<std::streamsize>(size));
   try {
     pipes::oci::Store store(folder / "store");
     pipes::oci::import_archive(file, "", store);

@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     try {
       const auto manifest = pipes::oci::parse_manifest(bytes, type);
       if (manifest.bytes != bytes || manifest.digest != pipes::oci::digest_of(bytes)) std::abort();
-      if (manifest.is_index()) pipes::oci::select_platform(manifest, pipes::oci::Platform::parse("linux/amd64"));
+      if (manifest.is_index())
+        pipes::oci::select_platform(manifest, pipes::oci::Platform::parse("linux/amd64"));
     } catch (const pipes::sdk::Error &) {
     }
   }

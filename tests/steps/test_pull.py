@@ -309,7 +309,7 @@ class Fallback(StepTest):
             second = f"{other.address}/copy:1"
             result = self.pipe.try_step("pull", image=down, fallback=["oci-archive:none.tar", second])
             self.assertEqual(result.code, 0, result)
-            self.assertRegex(result.err, rf"can't connect to .*oci-archive:none.tar is tried instead")
+            self.assertRegex(result.err, r"can't connect to .*oci-archive:none.tar is tried instead")
             self.assertRegex(result.err, rf"No such file.*{second} is tried instead")
             self.assertEqual(
                 {k: result.json[k] for k in ("image", "source", "digest")},

@@ -1,10 +1,9 @@
 """`push` against Debian's docker-registry, token servers, files, and skopeo as the other side."""
 
-import json
 import subprocess
 import unittest
 
-from registries import Answer, FakeRegistry, Image, Index, Registry, TokenServer, write_login
+from registries import Answer, FakeRegistry, Image, Index, Registry, TokenServer
 from steps import StepTest
 
 APP = Image(sizes=(2000, 30000, 100), seed=11)

@@ -90,9 +90,9 @@ enum {
 };
 
 typedef struct pipe_progress {
-  uint32_t size;       /* sizeof(pipe_progress) */
-  uint32_t unit;       /* 0 count, 1 bytes */
-  uint64_t id, parent; /* chosen by the plugin; 0 is the step itself */
+  uint32_t size;        /* sizeof(pipe_progress) */
+  uint32_t unit;        /* 0 count, 1 bytes */
+  uint64_t id, parent;  /* chosen by the plugin; 0 is the step itself */
   uint64_t done, total; /* total 0: not known yet */
   pipe_str label;
 } pipe_progress;
@@ -134,7 +134,9 @@ typedef struct pipe_host_v1 {
   void (*fail)(pipe_run *, pipe_status, pipe_str message, pipe_str hint,
                int64_t retry_after_ms) PIPE_NOEXCEPT;
   /* [thread-safe] Optional tables, e.g. "pipe.artifacts/1"; NULL if absent. */
+  /* clang-format off */
   const void *(*extension)(pipe_run *, const char *id) PIPE_NOEXCEPT;
+  /* clang-format on */
 } pipe_host_v1;
 
 typedef pipe_status (*pipe_operation)(const pipe_host_v1 *, pipe_run *) PIPE_NOEXCEPT_TYPE;
@@ -154,7 +156,9 @@ typedef struct pipe_plugin_v1 {
   uint32_t size;
   uint16_t abi_major, abi_minor;    /* what the plugin was built with */
   const pipe_step_v1 *const *steps; /* ends with NULL */
+  /* clang-format off */
   const void *(*extension)(const char *id) PIPE_NOEXCEPT; /* or NULL */
+  /* clang-format on */
 } pipe_plugin_v1;
 
 /* The one symbol the host looks up. Major versions get a new name. */
@@ -163,8 +167,8 @@ PIPE_EXPORT extern const pipe_plugin_v1 pipe_plugin_entry_v1;
 /* PIPE_METADATA("{\"pipe\":1,\"abi\":" PIPE_ABI_JSON ",\"step\":\"hello\",…}"): what the file says of
    itself, one JSON object, or an array of one a step. It is read without running the plugin. C++ has
    it made by PIPE_PLUGIN of plugin.hpp. */
-#define PIPE_METADATA(json)                              \
-  PIPE_EXPORT extern const char pipe_plugin_metadata[];  \
+#define PIPE_METADATA(json)                             \
+  PIPE_EXPORT extern const char pipe_plugin_metadata[]; \
   __attribute__((section(PIPE_METADATA_SECTION), used)) const char pipe_plugin_metadata[] = json
 
 #ifdef __cplusplus

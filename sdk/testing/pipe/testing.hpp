@@ -30,13 +30,15 @@ class Value {
   using Map = std::map<std::string, Value>;
 
   Value() = default;
-  Value(bool v) : data_(v) {}                              // NOLINT: reads like a literal
-  Value(std::integral auto v) : data_(std::int64_t{v}) {}  // NOLINT
-  Value(double v) : data_(v) {}                            // NOLINT
-  Value(std::string v) : data_(std::move(v)) {}            // NOLINT
-  Value(const char *v) : data_(std::string(v)) {}          // NOLINT
-  Value(List v) : data_(std::move(v)) {}                   // NOLINT
-  Value(Map v) : data_(std::move(v)) {}                    // NOLINT
+  // NOLINTBEGIN(google-explicit-constructor): values read like literals
+  Value(bool v) : data_(v) {}
+  Value(std::integral auto v) : data_(std::int64_t{v}) {}
+  Value(double v) : data_(v) {}
+  Value(std::string v) : data_(std::move(v)) {}
+  Value(const char *v) : data_(std::string(v)) {}
+  Value(List v) : data_(std::move(v)) {}
+  Value(Map v) : data_(std::move(v)) {}
+  // NOLINTEND(google-explicit-constructor)
   explicit Value(const pipe_value &v) : data_(copy(v)) {}
 
   bool is_null() const { return data_.index() == 0; }

@@ -1,7 +1,7 @@
 #pragma once
 // Content digests (OCI image-spec, descriptor.md, "Digests").
-#include <cstddef>
 #include <compare>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>

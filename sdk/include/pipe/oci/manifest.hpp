@@ -46,9 +46,9 @@ struct Descriptor {
 struct Manifest {
   std::string bytes, media_type;
   Digest digest = digest_of("");
-  std::optional<Descriptor> config;    // manifests
-  std::vector<Descriptor> layers;      // manifests
-  std::vector<Descriptor> manifests;   // indexes
+  std::optional<Descriptor> config;   // manifests
+  std::vector<Descriptor> layers;     // manifests
+  std::vector<Descriptor> manifests;  // indexes
   std::optional<Descriptor> subject;
   std::map<std::string, std::string> annotations;
   std::string artifact_type;

@@ -22,7 +22,6 @@ struct RegistryOptions {
   std::string ca_file;    // PEM; empty: the system's
 };
 
-
 /// Talks to one registry. Any thread may call any member: each thread has connections of its own, all
 /// share what is known of the host (scheme, tokens, Retry-After). Credentials come from Docker's and
 /// Podman's files and helpers, and go to no other origin. Transient failures (connection, 429, 5xx) are
@@ -67,7 +66,8 @@ class Registry {
   bool has_blob(const std::string &repository, const Descriptor &);
   /// GET from `offset` to the end. The caller hashes; too many or too few bytes are PIPE_E_MISMATCH. A
   /// broken connection goes on from where it was, where the server answers 206.
-  void get_blob(const std::string &repository, const Descriptor &, const http::Sink &, std::uint64_t offset = 0);
+  void get_blob(const std::string &repository, const Descriptor &, const http::Sink &,
+                std::uint64_t offset = 0);
   /// POST + PUT. `open` gives the content from its start, and again for each new try. With `mount_from`,
   /// the POST asks to mount from that repository of this host; true: it did, nothing was sent.
   bool put_blob(const std::string &repository, const Descriptor &, const std::function<http::Source()> &open,

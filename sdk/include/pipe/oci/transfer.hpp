@@ -24,16 +24,17 @@ struct PlatformChoice {
 
 /// What a name stands for right now, at small cost (one HEAD, or one read).
 struct Resolved {
-  Descriptor root;              // what the name points at: a manifest or an index
+  Descriptor root;  // what the name points at: a manifest or an index
 };
 
 struct TransferResult {
-  Descriptor image;             // the manifest (or index, for all platforms) that was moved
-  Digest source_digest = digest_of("");  // of what the source name pointed at (the index, before a platform was chosen)
-  std::uint64_t size = 0;       // config and layers, bytes
-  std::uint64_t bytes = 0;      // that really moved
+  Descriptor image;  // the manifest (or index, for all platforms) that was moved
+  /// Of what the source name pointed at (the index, before a platform was chosen).
+  Digest source_digest = digest_of("");
+  std::uint64_t size = 0;                             // config and layers, bytes
+  std::uint64_t bytes = 0;                            // that really moved
   std::uint64_t moved = 0, mounted = 0, skipped = 0;  // blobs
-  bool unchanged = false;       // of a registry's tag: it was there already
+  bool unchanged = false;                             // of a registry's tag: it was there already
 };
 
 /// HEAD of a registry name. Throws PIPE_E_NOT_FOUND, PIPE_E_DENIED, PIPE_E_TRANSIENT.
