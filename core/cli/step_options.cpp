@@ -151,7 +151,7 @@ std::vector<std::string> spelled(const StepSchema &schema, const std::vector<Opt
                     fmt::format("use `--{0}-file PATH` or `--{0}-env NAME`", name));
       }
     }
-    word = "--" + name + (equals == std::string::npos ? "" : word.substr(equals));
+    word.replace(0, equals, "--" + name);
   }
   return words;
 }

@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -180,8 +181,8 @@ class Planner {
         plan_.nodes[instances.first + at].needs = needs(edges[i], i, at);
       }
       if (!instances.barrier) continue;
-      std::vector<std::uint32_t> all;
-      for (std::uint32_t at = 0; at < instances.count; ++at) all.push_back(instances.first + at);
+      std::vector<std::uint32_t> all(instances.count);
+      std::iota(all.begin(), all.end(), instances.first);
       // Without instances the barrier hands on what the step itself would have waited for.
       plan_.nodes[*instances.barrier].needs =
           instances.count == 0 ? needs(edges[i], i, std::nullopt) : std::move(all);

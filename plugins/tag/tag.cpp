@@ -49,7 +49,7 @@ struct Wish {
 std::optional<oci::Descriptor> moved_already(const Params &p, const std::vector<std::string> &names,
                                              const oci::Store &store) {
   if (!p.move) return std::nullopt;
-  const std::optional<oci::Descriptor> first = store.resolve(names.front());
+  std::optional<oci::Descriptor> first = store.resolve(names.front());
   for (const std::string &name : names) {
     const std::optional<oci::Descriptor> other = store.resolve(name);
     if (!first || !other || other->digest != first->digest) return std::nullopt;
