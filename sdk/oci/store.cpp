@@ -98,6 +98,14 @@ std::string random_name() {
   return fmt::format("{}{:016x}", kUnnamed, number);
 }
 
+bool is_writable(const fs::path &root) {
+  return faccessat(AT_FDCWD, root.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+void require_writable(const fs::path &root) {
+  if (!is_writable(root)) throw_io("write to the store", root, errno);
+}
+
 }  // namespace
 
 fs::path Store::default_path() {
@@ -117,9 +125,8 @@ fs::path Store::default_path() {
 
 Store::Store(fs::path root) : root_(std::move(root)) {
   if (!check_layout_file(root_)) create_layout(root_);
-  if (faccessat(AT_FDCWD, root_.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
-    throw_io("write to the store", root_, errno);
-  make_folder(root_ / kPartials);  // of layouts that other tools made
+  if (!is_writable(root_)) return;  // good for reading; who writes to it is told then
+  make_folder(root_ / kPartials);   // of layouts that other tools made
   clean_partials(root_ / kPartials);
 }
 
@@ -135,6 +142,7 @@ bool Store::has(const Descriptor &descriptor) const {
 
 BlobWriter Store::open_writer(const std::string &partial, std::optional<Descriptor> expected,
                               std::string_view media_type) {
+  require_writable(root_);
   auto state = std::make_unique<BlobWriter::State>();
   state->blobs = root_ / "blobs";
   state->keep = !partial.empty();
@@ -223,10 +231,12 @@ void Store::tag(std::string_view name, const Descriptor &image) {
     throw sdk::Error(PIPE_E_NOT_FOUND,
                      fmt::format("can't name {}: {} is not in the store", name, image.digest.brief()),
                      "pull the image again");
+  require_writable(root_);
   set_image(root_, {std::string(name), image});
 }
 
 bool Store::untag(std::string_view name) {
+  require_writable(root_);
   return drop_image(root_, name);
 }
 

@@ -140,31 +140,50 @@ class Build(unittest.TestCase):
                     self.assertIn(word, result.out + result.err)
 
 
-class FullDisk(unittest.TestCase):
-    """On a file system of 1 MB."""
+class BadDisk(unittest.TestCase):
+    """The store on a file system of its own."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipe-disk-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.pipe = Pipe(self.folder)
+        self.pipe.write("small", "x")
+        self.pipe.store.mkdir()
+
+    def in_shell(self, script):
+        as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        done = subprocess.run(
+            ["unshare", *as_root, "--mount", "sh", "-c", script],
+            env={**self.pipe.env, "PIPE": str(PROGRAM)}, cwd=self.folder, capture_output=True, text=True, check=False,
+        )
+        self.assertEqual(done.returncode, 0, done)
+        return done
 
     def test_a_full_disk_is_called_so_and_leaves_the_store_whole(self):
-        with tempfile.TemporaryDirectory(prefix="pipe-full-") as name:
-            folder = pathlib.Path(name)
-            pipe = Pipe(folder)
-            pipe.write("small", "x")
-            (folder / "large").write_bytes(os.urandom(2_000_000))
-            script = (
-                'mount -t tmpfs -o size=1m tmpfs "$PIPE_STORE" || exit 99\n'
-                '"$PIPE" step build --layers small:/small --as small:1 || exit 98\n'
-                '"$PIPE" step build --layers large:/large --as large:1 && exit 97\n'
-                'ls -A "$PIPE_STORE/.partial"; umoci ls --layout "$PIPE_STORE"\n'
-            )
-            pipe.store.mkdir()
-            as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-            done = subprocess.run(
-                ["unshare", *as_root, "--mount", "sh", "-c", script],
-                env={**pipe.env, "PIPE": str(PROGRAM)}, cwd=folder, capture_output=True, text=True, check=False,
-            )
-            self.assertEqual(done.returncode, 0, done)
-            self.assertIn("No space left on device", done.stderr)
-            self.assertIn("free some space", done.stderr)
-            self.assertEqual(done.stdout.split()[-1], "docker.io/library/small:1")
+        (self.folder / "large").write_bytes(os.urandom(2_000_000))
+        done = self.in_shell(
+            'mount -t tmpfs -o size=1m tmpfs "$PIPE_STORE" || exit 99\n'
+            '"$PIPE" step build --layers small:/small --as small:1 || exit 98\n'
+            '"$PIPE" step build --layers large:/large --as large:1 && exit 97\n'
+            'ls -A "$PIPE_STORE/.partial"; umoci ls --layout "$PIPE_STORE"\n'
+        )
+        self.assertIn("No space left on device", done.stderr)
+        self.assertIn("free some space", done.stderr)
+        self.assertEqual(done.stdout.split()[-1], "docker.io/library/small:1")
+
+    def test_a_read_only_store_is_called_so_and_can_still_be_read(self):
+        done = self.in_shell(
+            'mount -t tmpfs tmpfs "$PIPE_STORE" || exit 99\n'
+            '"$PIPE" step build --layers small:/small --as small:1 || exit 98\n'
+            'mount -o remount,ro "$PIPE_STORE" || exit 99\n'
+            '"$PIPE" step push --image small:1 --to oci-archive:out.tar || exit 96\n'
+            '"$PIPE" step tag --image small:1 --as other:1 && exit 97\n'
+            'exit 0\n'
+        )
+        self.assertRegex(done.stderr, "(?i)read-only file system")
+        self.assertIn(str(self.pipe.store), done.stderr)
+        self.assertIn("PIPE_STORE", done.stderr)
+        self.assertTrue((self.folder / "out.tar").exists())
 
 
 class RegistryImage(unittest.TestCase):
@@ -175,7 +194,8 @@ class RegistryImage(unittest.TestCase):
             for user in ("one", "two"):
                 pipe = Pipe(folder / user)
                 archive = folder / f"{user}.tar"
-                result = pipe.run(["run", SOURCE / "pipelines/registry-image.toml", "--set", f"archive={archive}"])
+                result = pipe.run(["run", SOURCE / "pipelines/registry-image.toml", "--set", f"archive={archive}",
+                                   "--set", f"program={shutil.which('docker-registry')}"])  # fmt: skip
                 self.assertEqual(result.code, 0, result)
                 digests.add(output_of("skopeo", "inspect", "--format", "{{.Digest}}", f"oci-archive:{archive}"))
             self.assertEqual(len(digests), 1)

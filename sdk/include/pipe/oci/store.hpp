@@ -46,7 +46,8 @@ struct StoredImage {
 /// writers left behind is removed by the next one that opens the store.
 class Store {
  public:
-  /// Opens or creates. Throws PIPE_E_IO (not writable, read-only, not a layout).
+  /// Opens or creates. One that is there may be read-only: then what writes to it throws PIPE_E_IO. Throws
+  /// PIPE_E_IO if it can't be created or is no layout.
   explicit Store(std::filesystem::path root);
   /// $PIPE_STORE, else $XDG_DATA_HOME/pipe/store, else ~/.local/share/pipe/store.
   static std::filesystem::path default_path();
