@@ -82,8 +82,10 @@ Arguments parse(const std::vector<Option> &options, const std::vector<std::strin
     reject(e.get_option_name(), options);
   } catch (const po::invalid_command_line_syntax &e) {
     const bool extra = e.kind() == po::invalid_syntax::extra_parameter;
+    const std::string given = e.tokens();  // with its dashes or without them, as Boost has it
+    const std::string name = given.substr(std::min(given.find_first_not_of('-'), given.size()));
     throw Error(Exit::usage,
-                fmt::format("option `--{}` {}", e.tokens(), extra ? "takes no value" : "needs a value"),
+                fmt::format("option `--{}` {}", name, extra ? "takes no value" : "needs a value"),
                 "`--help` lists the options");
   } catch (const po::error &e) {
     throw Error(Exit::usage, e.what(), "`--help` lists the options");

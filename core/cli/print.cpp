@@ -3,14 +3,30 @@
 #include "core/report/text.hpp"
 
 #include <fmt/core.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 namespace pipes::cli {
 
 void print(std::string_view text) {
-  FdOut(STDOUT_FILENO).write(text);
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno == EAGAIN) {
+      pollfd ready{STDOUT_FILENO, POLLOUT, 0};
+      ::poll(&ready, 1, -1);
+    } else if (errno == EPIPE) {
+      return;  // whoever read it has seen enough
+    } else if (errno != EINTR) {
+      throw Error(Exit::step_failed, fmt::format("cannot write to standard output: {}", std::strerror(errno)),
+                  "everything before that has been done");
+    }
+  }
 }
 
 void print_error(std::string_view text) {

@@ -5,7 +5,7 @@
 
 namespace pipes::cli {
 
-/// To stdout: what was asked for.
+/// To stdout: what was asked for. Throws if it cannot be written, but not if its reader is gone.
 void print(std::string_view);
 /// To stderr: all else.
 void print_error(std::string_view);

@@ -183,6 +183,10 @@ RunOutcome Session::execute(const Plan &plan) {
       }
       folder =
           make_run_folder(state_home(), options_.single_step ? "step-" + plan.name : plan.name, clock.wall());
+    } catch (const std::filesystem::filesystem_error &e) {
+      notice(fmt::format("there will be no record of this run: cannot create {}: {}", e.path1().string(),
+                         e.code().message()),
+             "set XDG_STATE_HOME to a folder that can be written to");
     } catch (const std::system_error &e) {
       notice(fmt::format("there will be no record of this run: {}", e.what()),
              "set XDG_STATE_HOME to a folder that can be written to");

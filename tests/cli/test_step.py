@@ -1,9 +1,10 @@
 """`pipe step`: options made from metadata, outputs, secrets."""
 
+import subprocess
 import unittest
 
 from cli_case import CliCase
-from pipe import StepFailed
+from pipe import PROGRAM, StepFailed
 
 
 class Step(CliCase):
@@ -108,6 +109,20 @@ class Step(CliCase):
         self.assertEqual(lines[2:5], ["two", "lines", delimiter])
         self.assertIn(f"list<<{delimiter}", lines)
         self.assertIn('["a"]', lines)
+
+    def test_outputs_that_cannot_be_written(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([PROGRAM, "step", "tag", "--help"], env=self.pipe.env, stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("cannot write to standard output: No space left on device", done.stderr)
+
+    def test_closed_standard_streams(self):
+        gone = self.folder / "made"
+        command = 'exec "$0" step shell --run "$1" >&- 2>&- <&-'
+        done = subprocess.run(["sh", "-c", command, PROGRAM, f"echo x; touch {gone}"], env=self.pipe.env, check=False)
+        self.assertEqual(done.returncode, 0)
+        self.assertTrue(gone.exists())
 
     def test_github_output_that_cannot_be_written(self):
         result = self.pipe.try_step("echo", text="x", env={"GITHUB_OUTPUT": self.folder / "no/such/folder"})

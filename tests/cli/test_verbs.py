@@ -51,12 +51,12 @@ class Verbs(CliCase):
     def test_a_missing_value(self):
         result = self.pipe.run(["run", "x.toml", "--set"])
         self.assert_code(result, 2)
-        self.assertIn("needs a value", result.err)
+        self.assertIn("option `--set` needs a value", result.err)
 
     def test_a_value_for_a_switch(self):
         result = self.pipe.run(["run", "x.toml", "--dry-run=yes"])
         self.assert_code(result, 2)
-        self.assertIn("takes no value", result.err)
+        self.assertIn("option `--dry-run` takes no value", result.err)
 
     def test_bad_values_of_options(self):
         for words, message in [
