@@ -21,6 +21,11 @@ std::string join(const std::vector<std::string> &words) {
   return out;
 }
 
+/// What a step misses may be what an earlier one makes: an image, a registry that answers.
+bool may_pass(Status status) {
+  return status == Status::not_found || status == Status::transient || status == Status::timeout;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const Plan &plan, StepRunner &runner, const Clock &clock, EventSink &sink,
@@ -32,6 +37,7 @@ Scheduler::Scheduler(const Plan &plan, StepRunner &runner, const Clock &clock, E
       memory_(memory),
       options_(std::move(options)),
       results_(plan.nodes.size()),
+      to_run_(plan.nodes.size()),
       dependents_(plan.nodes.size()),
       blockers_(plan.nodes.size()),
       started_(clock.now()) {
@@ -229,6 +235,9 @@ void Scheduler::settle(std::uint32_t node, State state) {
   // To those that follow in a plan, what it would give is as unknown as before.
   results_[node].state =
       state == State::failed && options_.operation == Operation::plan ? State::unknown : state;
+  if (options_.operation == Operation::plan) {
+    to_run_[node] = results_[node].state == State::unknown ? node : still_to_run(node);
+  }
   const std::string &pool = plan_.nodes[node].pool;
   if (plan_.pools.contains(pool)) {
     --pool_use_[pool];
@@ -241,6 +250,14 @@ void Scheduler::settle(std::uint32_t node, State state) {
     // A finally step's count is made when its phase begins; until then it is 0.
     if (blockers_[next] > 0 && --blockers_[next] == 0) ready_.push(next);
   }
+}
+
+/// Of the steps that a step comes after, one that has something to do yet, if there is one.
+std::optional<std::uint32_t> Scheduler::still_to_run(std::uint32_t node) const {
+  for (const std::uint32_t need : plan_.nodes[node].needs) {
+    if (to_run_[need]) return to_run_[need];
+  }
+  return std::nullopt;
 }
 
 void Scheduler::end_without_run(std::uint32_t node, State state, std::string summary,
@@ -295,6 +312,14 @@ void Scheduler::finish(std::uint32_t node, const ExitReport &exit) {
                      attempt.operation == Operation::run && attempt.number < what.retry.attempts &&
                      (in_finally_ || !stopping());
   if (again) return retry_later(node, attempt, std::move(ending));
+  if (attempt.operation == Operation::plan && ending.failure && may_pass(ending.failure->status)) {
+    if (const auto before = still_to_run(node)) {
+      attempt.verdict = Verdict::unknown;
+      attempt.summary =
+          fmt::format("known once `{}` has run: {}", plan_.nodes[*before].id, ending.failure->message);
+      ending = {State::unknown, std::nullopt, {}};
+    }
+  }
   report_end(node, attempt, ending, attempt.summary);
   if (attempt.operation == Operation::undo) {
     if (ending.failure) failed_ = true;

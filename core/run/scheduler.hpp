@@ -62,6 +62,7 @@ class Scheduler {
   void begin(std::uint32_t node);
   void launch(std::uint32_t node, int attempt, Operation, Plan::Params);
   void settle(std::uint32_t node, State);
+  std::optional<std::uint32_t> still_to_run(std::uint32_t node) const;
   void end_without_run(std::uint32_t node, State, std::string summary, std::optional<Failure>);
 
   // The loop.
@@ -93,6 +94,7 @@ class Scheduler {
   RunOptions options_;
 
   std::vector<NodeResult> results_;
+  std::vector<std::optional<std::uint32_t>> to_run_;  // plan: what would change, it or a step before it
   std::vector<std::vector<std::uint32_t>> dependents_;
   std::vector<std::uint32_t> blockers_;  // how many needs of each node have not ended
   std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> ready_;  // in file order

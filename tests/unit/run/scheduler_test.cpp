@@ -362,6 +362,26 @@ TEST_F(SchedulerTest, PlanGoesOnAfterAStepThatCannotTell) {
   EXPECT_EQ(run().counts, (Counts{.failed = 1, .unknown = 1}));
 }
 
+TEST_F(SchedulerTest, PlanDoesNotBlameAStepForWhatAnEarlierOneWouldMake) {
+  const auto a = add("a"), b = add("b", {a}), wall = add("wall", {b}), c = add("c", {wall});
+  plan.nodes[wall].barrier = true;
+  options.operation = Operation::plan;
+  runner.scripts[a] = {{.says = {VerdictReport{Verdict::create, ""}}}};
+  runner.scripts[b] = {{.says = {VerdictReport{Verdict::up_to_date, ""}}}};
+  runner.scripts[c] = {failing(Status::not_found)};
+  EXPECT_EQ(run().counts, (Counts{.unchanged = 1, .unknown = 1, .create = 1}));
+  EXPECT_EQ(events.end_of("c").summary, "known once `a` has run: it broke");
+}
+
+TEST_F(SchedulerTest, PlanBlamesAStepForWhatNoEarlierOneWouldMake) {
+  const auto a = add("a"), b = add("b", {a}), c = add("c", {b});
+  options.operation = Operation::plan;
+  runner.scripts[a] = {{.says = {VerdictReport{Verdict::up_to_date, ""}}}};
+  runner.scripts[b] = {failing(Status::not_found)};
+  runner.scripts[c] = {failing(Status::invalid)};
+  EXPECT_EQ(run().counts, (Counts{.unchanged = 1, .failed = 2}));
+}
+
 TEST_F(SchedulerTest, KeepsOutputsForDown) {
   runner.scripts[add("a")] = {{.says = {OutputReport{"digest", "sha256:1"}}}};
   run();
