@@ -52,9 +52,9 @@ ProcessRunner::ProcessRunner(Zygote &zygote, Memory &memory) : zygote_(zygote), 
 }
 
 ProcessRunner::~ProcessRunner() {
-  for (const auto &[node, child] : children_) {
+  for (const auto &[number, child] : children_) {
     try {
-      zygote_.signal(node, SIGKILL);
+      zygote_.signal(number, SIGKILL);
     } catch (const Error &) {
       // The zygote is gone, and with it the steps.
     }
@@ -62,37 +62,55 @@ ProcessRunner::~ProcessRunner() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
-void ProcessRunner::start(std::uint32_t node, const StepOrder &order) {
-  const auto fail = [&](const char *what, int error) {
-    failed_starts_.push_back(
-        {node, ExitReport{0, 0, fmt::format("cannot {}: {}", what, std::strerror(error))}, 0});
+std::optional<ProcessRunner::Child> ProcessRunner::spawn(std::string &problem) {
+  const auto fail = [&problem](const char *what) {
+    problem = fmt::format("cannot {}: {}", what, std::strerror(errno));
+    return std::nullopt;
   };
   std::array<int, 2> socket{}, pipe{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socket.data()) != 0) {
-    return fail("create a socket pair", errno);
+    return fail("create a socket pair");
   }
   Child child;
-  child.id = order.id;
-  child.uses = order.uses;
+  child.number = spawned_++;
   child.messages.reset(socket[0]);
   UniqueFd theirs(socket[1]);
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return fail("create a pipe", errno);
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return fail("create a pipe");
   child.output.reset(pipe[0]);
   UniqueFd output(pipe[1]);
   ::fcntl(child.output.get(), F_SETFL, O_NONBLOCK);
   child.cancel.reset(::eventfd(0, EFD_CLOEXEC));
   UniqueFd cancel(::fcntl(child.cancel.get(), F_DUPFD_CLOEXEC, 0));
-  if (!cancel) return fail("create a descriptor", errno);
+  if (!cancel) return fail("create a descriptor");
+  zygote_.start(child.number, std::move(theirs), std::move(output), std::move(cancel));
+  return child;
+}
 
-  // The order waits in the socket for the process to be born; the rest of a long one follows.
-  child.outbox.add(encode(order));
-  child.outbox.flush(child.messages.get());
-  zygote_.start(node, std::move(theirs), std::move(output), std::move(cancel));
-  children_.insert_or_assign(node, std::move(child));
+void ProcessRunner::start(std::uint32_t node, const StepOrder &order) {
+  std::string problem;
+  std::optional<Child> child = std::exchange(spare_, std::nullopt);
+  if (!child) child = spawn(problem);
+  if (!child) {
+    failed_starts_.push_back({node, ExitReport{0, 0, std::move(problem)}, 0});
+    return;
+  }
+  child->node = node;
+  child->id = order.id;
+  child->uses = order.uses;
+  // The order may wait in the socket for the process to be born; the rest of a long one follows.
+  child->outbox.add(encode(order));
+  child->outbox.flush(child->messages.get());
+  const std::uint32_t number = child->number;
+  children_.emplace(number, *std::move(child));
+  spare_ = spawn(problem);  // without one, the next step waits for its own, and says what is wrong
+}
+
+std::map<std::uint32_t, ProcessRunner::Child>::iterator ProcessRunner::find(std::uint32_t node) {
+  return std::ranges::find(children_, node, [](const auto &pair) { return pair.second.node; });
 }
 
 void ProcessRunner::ask_to_stop(std::uint32_t node) {
-  const auto at = children_.find(node);
+  const auto at = find(node);
   if (at == children_.end()) return;
   const std::uint64_t one = 1;
   // It can only fail if the counter is full, and then it is readable already.
@@ -100,7 +118,7 @@ void ProcessRunner::ask_to_stop(std::uint32_t node) {
 }
 
 void ProcessRunner::signal(std::uint32_t node, int signal) {
-  zygote_.signal(node, signal);
+  if (const auto at = find(node); at != children_.end()) zygote_.signal(at->first, signal);
 }
 
 std::vector<Happening> ProcessRunner::wait(std::optional<TimePoint> until) {
@@ -111,21 +129,21 @@ std::vector<Happening> ProcessRunner::wait(std::optional<TimePoint> until) {
 
 void ProcessRunner::poll(std::optional<TimePoint> until, std::vector<Happening> &happenings) {
   std::vector<pollfd> watched{{signals_.get(), POLLIN, 0}, {zygote_.descriptor(), POLLIN, 0}};
-  std::vector<std::uint32_t> nodes;
-  for (auto &[node, child] : children_) {
+  std::vector<Child *> children;
+  for (auto &[number, child] : children_) {
     const bool more = !child.outbox.empty();
     watched.push_back({child.messages.get(), static_cast<short>(more ? POLLIN | POLLOUT : POLLIN), 0});
     watched.push_back({child.output.get(), POLLIN, 0});
-    nodes.push_back(node);
+    children.push_back(&child);
   }
   if (::poll(watched.data(), watched.size(), timeout_ms(until)) <= 0) return;
   if (watched[0].revents != 0) read_signals(happenings);
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    Child &child = children_.at(nodes[i]);
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    Child &child = *children[i];
     const short messages = watched[2 + 2 * i].revents, output = watched[3 + 2 * i].revents;
     if ((messages & POLLOUT) != 0 && !child.outbox.flush(child.messages.get())) child.outbox = {};
-    if ((messages & (POLLIN | POLLHUP | POLLERR)) != 0) read_messages(nodes[i], child, happenings);
-    if (output != 0) read_output(nodes[i], child, happenings);
+    if ((messages & (POLLIN | POLLHUP | POLLERR)) != 0) read_messages(child, happenings);
+    if (output != 0) read_output(child, happenings);
   }
   if (watched[1].revents != 0) reap(happenings);
 }
@@ -137,7 +155,7 @@ void ProcessRunner::read_signals(std::vector<Happening> &happenings) {
   }
 }
 
-bool ProcessRunner::read_messages(std::uint32_t node, Child &child, std::vector<Happening> &happenings) {
+bool ProcessRunner::read_messages(Child &child, std::vector<Happening> &happenings) {
   try {
     for (int reads = 0; reads < kReadsPerTurn && child.messages; ++reads) {
       const ssize_t got =
@@ -156,13 +174,13 @@ bool ProcessRunner::read_messages(std::uint32_t node, Child &child, std::vector<
       if (const auto *remember = std::get_if<RememberReport>(&report)) {
         obey(child, *remember);
       } else {
-        happenings.push_back({node, std::move(report), 0});
+        happenings.push_back({child.node, std::move(report), 0});
       }
     }
   } catch (const WireError &) {
     child.problem = fmt::format("plugin '{}' wrote garbage to the runner's socket", child.uses);
     child.messages.reset();
-    zygote_.signal(node, SIGKILL);
+    zygote_.signal(child.number, SIGKILL);
   }
   return static_cast<bool>(child.messages);
 }
@@ -172,26 +190,27 @@ void ProcessRunner::obey(Child &child, const RememberReport &report) {
   child.outbox.flush(child.messages.get());
 }
 
-void ProcessRunner::read_output(std::uint32_t node, Child &child, std::vector<Happening> &happenings) {
+void ProcessRunner::read_output(Child &child, std::vector<Happening> &happenings) {
   for (int reads = 0; reads < kReadsPerTurn && child.output; ++reads) {
     const ssize_t got = ::read(child.output.get(), buffer_.data(), buffer_.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) return child.output.reset();
-    happenings.push_back({node, TextReport{buffer_.substr(0, static_cast<std::size_t>(got))}, 0});
+    happenings.push_back({child.node, TextReport{buffer_.substr(0, static_cast<std::size_t>(got))}, 0});
   }
 }
 
 void ProcessRunner::reap(std::vector<Happening> &happenings) {
   while (const auto ended = zygote_.read()) {
-    const auto at = children_.find(ended->node);
+    if (spare_ && spare_->number == ended->number) spare_.reset();
+    const auto at = children_.find(ended->number);
     if (at == children_.end()) continue;
     Child &child = at->second;
     // All that it said before it went is in the socket; both may have a writer left that it forked.
     for (int turn = 0; turn < kTurnsAfterEnd && child.messages; ++turn) {
-      if (!read_messages(ended->node, child, happenings)) break;
+      if (!read_messages(child, happenings)) break;
     }
-    read_output(ended->node, child, happenings);
+    read_output(child, happenings);
     ExitReport report{ended->code, ended->signal, std::move(child.problem)};
     if (ended->code == kChannelLost && report.problem.empty()) {
       report.problem =
@@ -200,7 +219,7 @@ void ProcessRunner::reap(std::vector<Happening> &happenings) {
     if (ended->start_errno != 0) {
       report.problem = fmt::format("cannot start a process: {}", std::strerror(ended->start_errno));
     }
-    happenings.push_back({ended->node, std::move(report), 0});
+    happenings.push_back({child.node, std::move(report), 0});
     children_.erase(at);
   }
 }

@@ -11,7 +11,8 @@
 
 namespace pipes {
 
-/// Runs each step in a process of its own: one thread, one poll.
+/// Runs each step in a process of its own: one thread, one poll. A process more than there are steps is
+/// always ready and waits for its order, so that a step does not wait for a fork.
 class ProcessRunner final : public StepRunner {
  public:
   /// From here on SIGINT, SIGTERM and SIGHUP come as happenings of `wait`.
@@ -27,17 +28,22 @@ class ProcessRunner final : public StepRunner {
 
  private:
   struct Child {
+    std::uint32_t number = 0;  // what the zygote knows it by
+    std::uint32_t node = 0;
     std::string id, uses;
     UniqueFd messages, output, cancel;
     Outbox outbox;
     MessageAssembler assembler;
     std::string problem;
   };
+  /// Starts a process that waits for its order; nothing if that cannot be, with the reason in `problem`.
+  std::optional<Child> spawn(std::string &problem);
+  std::map<std::uint32_t, Child>::iterator find(std::uint32_t node);
   void poll(std::optional<TimePoint> until, std::vector<Happening> &);
   void read_signals(std::vector<Happening> &);
   /// Whether there may be more to read.
-  bool read_messages(std::uint32_t node, Child &, std::vector<Happening> &);
-  void read_output(std::uint32_t node, Child &, std::vector<Happening> &);
+  bool read_messages(Child &, std::vector<Happening> &);
+  void read_output(Child &, std::vector<Happening> &);
   void reap(std::vector<Happening> &);
   void obey(Child &, const RememberReport &);
 
@@ -45,7 +51,9 @@ class ProcessRunner final : public StepRunner {
   Memory &memory_;
   UniqueFd signals_;
   sigset_t before_{};
-  std::map<std::uint32_t, Child> children_;
+  std::uint32_t spawned_ = 0;
+  std::map<std::uint32_t, Child> children_;  // by number
+  std::optional<Child> spare_;
   std::vector<Happening> failed_starts_;
   std::string buffer_;
 };

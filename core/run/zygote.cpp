@@ -122,7 +122,7 @@ class Server {
 
   /// The runner is gone: nothing that it started may go on.
   [[noreturn]] void leave() {
-    for (const auto &[pid, node] : nodes_) ::kill(-pid, SIGKILL);
+    for (const auto &[pid, number] : numbers_) ::kill(-pid, SIGKILL);
     ::_exit(0);
   }
 
@@ -133,11 +133,11 @@ class Server {
       case Request::start:
         return start(from.u32(), packet.descriptors);
       case Request::signal: {
-        const std::uint32_t node = from.u32();
+        const std::uint32_t number = from.u32();
         const int signal = from.i32();
         // A process that has ended but is not reaped yet still holds its group's number.
-        for (const auto &[pid, of] : nodes_) {
-          if (of == node) ::kill(-pid, signal);
+        for (const auto &[pid, of] : numbers_) {
+          if (of == number) ::kill(-pid, signal);
         }
         return;
       }
@@ -150,7 +150,7 @@ class Server {
     }
   }
 
-  void start(std::uint32_t node, std::array<UniqueFd, kStepDescriptors> &descriptors) {
+  void start(std::uint32_t number, std::array<UniqueFd, kStepDescriptors> &descriptors) {
     const pid_t pid = ::fork();
     if (pid == 0) {
       control_.reset();
@@ -158,9 +158,9 @@ class Server {
       run_step_process(
           {self_, std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});
     }
-    if (pid < 0) return report({node, 0, 0, errno});
+    if (pid < 0) return report({number, 0, 0, errno});
     ::setpgid(pid, pid);  // here too: whichever of the two comes first
-    nodes_.emplace(pid, node);
+    numbers_.emplace(pid, number);
   }
 
   void reap() {
@@ -174,21 +174,21 @@ class Server {
       // What a failed step started must not outlive it. Before it is reaped, its number is still its own.
       if (!fine) ::kill(-child.si_pid, SIGKILL);
       ::waitpid(child.si_pid, nullptr, 0);
-      const auto at = nodes_.find(child.si_pid);
-      if (at == nodes_.end()) continue;
-      const std::uint32_t node = at->second;
-      nodes_.erase(at);
+      const auto at = numbers_.find(child.si_pid);
+      if (at == numbers_.end()) continue;
+      const std::uint32_t number = at->second;
+      numbers_.erase(at);
       if (child.si_code == CLD_EXITED) {
-        report({node, child.si_status, 0, 0});
+        report({number, child.si_status, 0, 0});
       } else {
-        report({node, 0, child.si_status, 0});
+        report({number, 0, child.si_status, 0});
       }
     }
   }
 
   void report(const ZygoteReport &report) {
     WireWriter to;
-    to.u32(report.node);
+    to.u32(report.number);
     to.i32(report.code);
     to.i32(report.signal);
     to.i32(report.start_errno);
@@ -198,7 +198,7 @@ class Server {
   UniqueFd control_;
   pid_t self_;
   UniqueFd children_ended_;
-  std::map<pid_t, std::uint32_t> nodes_;
+  std::map<pid_t, std::uint32_t> numbers_;
 };
 
 WireWriter request(Request kind) {
@@ -248,16 +248,16 @@ void Zygote::prepare(const std::vector<std::string> &forget, const std::vector<s
   for (const std::string &name : libraries) tell(Request::preload, name);
 }
 
-void Zygote::start(std::uint32_t node, UniqueFd messages, UniqueFd output, UniqueFd cancel) {
+void Zygote::start(std::uint32_t number, UniqueFd messages, UniqueFd output, UniqueFd cancel) {
   WireWriter to = request(Request::start);
-  to.u32(node);
+  to.u32(number);
   const std::array<int, kStepDescriptors> descriptors{messages.get(), output.get(), cancel.get()};
   if (!send_packet(control_.get(), to.take(), &descriptors)) zygote_gone();
 }
 
-void Zygote::signal(std::uint32_t node, int signal) {
+void Zygote::signal(std::uint32_t number, int signal) {
   WireWriter to = request(Request::signal);
-  to.u32(node);
+  to.u32(number);
   to.i32(signal);
   if (!send_packet(control_.get(), to.take(), nullptr)) zygote_gone();
 }
@@ -269,7 +269,7 @@ std::optional<ZygoteReport> Zygote::read() {
   if (!packet) zygote_gone();
   WireReader from(packet->bytes);
   ZygoteReport report;
-  report.node = from.u32();
+  report.number = from.u32();
   report.code = from.i32();
   report.signal = from.i32();
   report.start_errno = from.i32();

@@ -13,7 +13,7 @@ namespace pipes {
 
 /// What the zygote says of a step process: that it ended, or could not be started.
 struct ZygoteReport {
-  std::uint32_t node = 0;
+  std::uint32_t number = 0;
   int code = 0, signal = 0;
   int start_errno = 0;
 };
@@ -33,11 +33,11 @@ class Zygote {
   /// Before the first step: variables to forget, as they hold a secret, and system libraries to load
   /// (not initialise), so that no step has to.
   void prepare(const std::vector<std::string> &forget, const std::vector<std::string> &libraries);
-  /// Starts a step process. It gets its end of the message socket, where its output goes, and what
-  /// becomes readable when it should stop; all three are closed here.
-  void start(std::uint32_t node, UniqueFd messages, UniqueFd output, UniqueFd cancel);
+  /// Starts a step process, which the caller numbers. It gets its end of the message socket, where its
+  /// output goes, and what becomes readable when it should stop; all three are closed here.
+  void start(std::uint32_t number, UniqueFd messages, UniqueFd output, UniqueFd cancel);
   /// Sends a signal to a step's process group.
-  void signal(std::uint32_t node, int signal);
+  void signal(std::uint32_t number, int signal);
 
   /// Readable when `read` has something.
   int descriptor() const { return control_.get(); }
