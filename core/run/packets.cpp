@@ -5,8 +5,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <vector>
 
 namespace pipes {
 namespace {
@@ -54,7 +54,7 @@ std::optional<std::string> MessageAssembler::add(std::string_view packet) {
 }
 
 std::optional<std::string> receive_message(int socket, MessageAssembler &assembler) {
-  std::vector<char> buffer(kPiece + 1);
+  std::array<char, kPiece + 1> buffer;  // as it is: only the pages that are written come into being
   for (;;) {
     const ssize_t got = ::recv(socket, buffer.data(), buffer.size(), 0);
     if (got < 0 && errno == EINTR) continue;
