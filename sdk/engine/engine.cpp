@@ -83,8 +83,8 @@ bool owned_by_a_user(const Endpoint &endpoint) {
 }  // namespace
 
 struct Engine::State {
-  State(const Endpoint &endpoint_, sdk::Observer &observer_)
-      : endpoint(endpoint_), observer(observer_), base(base_url(endpoint)) {
+  State(const Endpoint &where, sdk::Observer &watcher)
+      : endpoint(where), observer(watcher), base(base_url(endpoint)) {
     version.endpoint = endpoint.on_demand() ? "podman (started on demand)" : endpoint.address;
     version.rootless = owned_by_a_user(endpoint);
     version.host = endpoint.on_this_machine() ? "127.0.0.1" : http::Origin::of(base).host;

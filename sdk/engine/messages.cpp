@@ -62,7 +62,7 @@ std::vector<std::string> keys(const json &value) {
 }
 
 /// IDs are compared between engines, some of which leave the algorithm out.
-std::string full_id(std::string id) {
+std::string full_id(const std::string &id) {
   const bool bare = id.size() == 64 && id.find_first_not_of("0123456789abcdef") == std::string::npos;
   return bare ? "sha256:" + id : id;
 }
@@ -182,8 +182,8 @@ std::string create_body(const ContainerSpec &spec) {
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Container parse_container(std::string_view text_) {
-  const json value = parse(text_);
+Container parse_container(std::string_view json_text) {
+  const json value = parse(json_text);
   const json &config = member(value, "Config"), &host = member(value, "HostConfig"),
              &state = member(value, "State"), &network = member(value, "NetworkSettings");
   Container container;
@@ -226,9 +226,9 @@ Container parse_container(std::string_view text_) {
   return container;
 }
 
-std::vector<Container> parse_container_list(std::string_view text_) {
+std::vector<Container> parse_container_list(std::string_view json_text) {
   std::vector<Container> list;
-  for (const json &value : parse(text_)) {
+  for (const json &value : parse(json_text)) {
     Container container;
     container.id = text(value, "Id");
     const std::vector<std::string> names = texts(member(value, "Names"));
@@ -252,8 +252,8 @@ std::vector<Container> parse_container_list(std::string_view text_) {
   return list;
 }
 
-Image parse_image(std::string_view text_) {
-  const json value = parse(text_);
+Image parse_image(std::string_view json_text) {
+  const json value = parse(json_text);
   const json &config = member(value, "Config");
   Image image;
   image.id = full_id(text(value, "Id"));
@@ -275,8 +275,8 @@ std::string text_member(std::string_view json_text, const char *name) {
   return text(parse(json_text), name);
 }
 
-StreamMessage parse_stream_message(std::string_view text_) {
-  const json value = parse(text_);
+StreamMessage parse_stream_message(std::string_view json_text) {
+  const json value = parse(json_text);
   StreamMessage message{text(value, "stream"), text(value, "status"), text(value, "id"), {}};
   // `error` is deprecated since API 1.48 and may be empty there; older engines send nothing else.
   const json &detail = member(value, "errorDetail");
@@ -298,11 +298,11 @@ std::string error_text(std::string_view body) {
   return line.empty() ? "no reason given" : line;
 }
 
-sdk::Error answer_error(int status, std::string_view what, std::string_view text_) {
+sdk::Error answer_error(int status, std::string_view what, std::string_view body) {
   for (const Cause &cause : kCauses)
-    if (text_.find(cause.part) != std::string_view::npos)
-      return sdk::Error(cause.status, fmt::format("{}: {}", what, text_), std::string(cause.hint));
-  return sdk::Error(status_of(status), fmt::format("{}: {}", what, text_));
+    if (body.find(cause.part) != std::string_view::npos)
+      return sdk::Error(cause.status, fmt::format("{}: {}", what, body), std::string(cause.hint));
+  return sdk::Error(status_of(status), fmt::format("{}: {}", what, body));
 }
 
 }  // namespace pipes::engine

@@ -178,7 +178,7 @@ BlobWriter Store::resume(const Descriptor &expected) {
 }
 
 Descriptor Store::put(std::string_view bytes, std::string_view media_type) {
-  const Descriptor descriptor{
+  Descriptor descriptor{
       .media_type = std::string(media_type), .digest = digest_of(bytes), .size = bytes.size()};
   if (has(descriptor)) return descriptor;
   BlobWriter blob = writer(descriptor);

@@ -30,7 +30,7 @@ static_assert(sizeof(Header) == kTarBlock);
 
 template <std::size_t size>
 void put_text(char (&field)[size], std::string_view text) {
-  std::memcpy(field, text.data(), std::min(size, text.size()));
+  text.copy(field, size);
 }
 
 template <std::size_t size>

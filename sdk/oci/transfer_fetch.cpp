@@ -159,7 +159,7 @@ TransferResult fetch_from_registry(const Reference &reference, const PlatformCho
 }
 
 /// An image that was read from a file into the store.
-TransferResult chosen(Descriptor root, const PlatformChoice &choice, const Store &store) {
+TransferResult chosen(const Descriptor &root, const PlatformChoice &choice, const Store &store) {
   TransferResult result{.image = root, .source_digest = root.digest};
   Manifest manifest = store.manifest(root);
   while (manifest.is_index() && !choice.all) {
