@@ -13,7 +13,10 @@ using pipes::sdk::Error;
 using Kind = oci::ImageName::Kind;
 namespace fs = std::filesystem;
 
-constexpr std::string_view kMade = "made";
+/// Under the name: with other settings the same step may make another image.
+std::string made_key(const oci::ImageName &name) {
+  return "made " + name.str();
+}
 
 }  // namespace
 
@@ -35,14 +38,14 @@ std::optional<oci::Descriptor> Target::now(const oci::Store *store) const {
 void Target::put(pipes::sdk::Run &run, oci::Store &store, const oci::Descriptor &image) const {
   if (name_.kind == Kind::registry) {
     oci::NameChange change{store.resolve(name_.str()), image};
-    if (const std::optional<std::string> earlier = run.recall(kMade))
+    if (const std::optional<std::string> earlier = run.recall(made_key(name_)))
       if (const std::optional<oci::NameChange> known = oci::NameChange::parse(*earlier))
         change.before = known->before;
-    run.remember(kMade, change.str());
+    run.remember(made_key(name_), change.str());
     return store.tag(name_.str(), image);
   }
   std::error_code error;
-  if (!fs::exists(name_.path, error)) run.remember(kMade, image.digest.str());
+  if (!fs::exists(name_.path, error)) run.remember(made_key(name_), image.digest.str());
   if (name_.kind == Kind::oci_archive) return oci::export_oci_archive(store, image, name_.ref, name_.path);
   if (name_.kind == Kind::oci_layout) return oci::export_layout(store, image, name_.ref, name_.path);
   std::vector<std::string> names;
@@ -51,9 +54,9 @@ void Target::put(pipes::sdk::Run &run, oci::Store &store, const oci::Descriptor 
 }
 
 bool Target::take_back(pipes::sdk::Run &run) const {
-  const std::optional<std::string> made = run.recall(kMade);
+  const std::optional<std::string> made = run.recall(made_key(name_));
   if (!made) return false;
-  run.forget(kMade);
+  run.forget(made_key(name_));
   if (name_.kind == Kind::registry) {
     oci::Store store(oci::Store::default_path());
     const std::optional<oci::NameChange> change = oci::NameChange::parse(*made);

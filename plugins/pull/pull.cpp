@@ -96,6 +96,15 @@ std::optional<Here> look(const oci::Store &store, const std::string &name, const
   return Here{*image, std::move(origin), *size};
 }
 
+// What a run remembers stands under the name of the image: with other settings the same step may pull
+// another.
+std::string named_key(const oci::ImageName &image) {
+  return "named " + image.str();
+}
+std::string loaded_key(const oci::ImageName &image) {
+  return "loaded " + image.str();
+}
+
 /// One pull, as `plan` (which changes nothing) or as `run`.
 class Pull {
  public:
@@ -202,7 +211,7 @@ class Pull {
            .state = source.kind == Kind::registry ? result.source_digest.str() : state,
            .platform = p_.platform}
         .write_to(result.image);
-    if (!before) run_.remember("named", name_.str());
+    if (!before) run_.remember(named_key(name_), name_.str());
     store_->tag(name_.str(), result.image);
     if (before && before->digest != result.image.digest)
       run_.diff("digest", before->digest.str(), result.image.digest.str());
@@ -256,7 +265,7 @@ class Pull {
     if (planning_)
       return run_.verdict(there ? Verdict::change : Verdict::create,
                           fmt::format("would load {} into {}", shown(), where));
-    if (!there) run_.remember("loaded", name);
+    if (!there) run_.remember(loaded_key(name_), name);
     pipes::engine::give(engine, *store_, image, name);
     run_.verdict(there ? Verdict::change : Verdict::create, fmt::format("{} loaded into {}", shown(), where));
   }
@@ -283,7 +292,8 @@ void pull_image(Run &run, const Params &p) {
 
 void undo(Run &run, const Params &p) {
   run.verdict(Verdict::up_to_date, "nothing of it is left");
-  if (const std::optional<std::string> loaded = run.recall("loaded")) {
+  const oci::ImageName name = oci::ImageName::parse(p.image);
+  if (const std::optional<std::string> loaded = run.recall(loaded_key(name))) {
     pipes::engine::Engine engine = pipes::engine::Engine::connect(p.engine, run);
     try {
       engine.remove_image(*loaded);
@@ -293,13 +303,13 @@ void undo(Run &run, const Params &p) {
       if (error.status != PIPE_E_NOT_FOUND)
         run.warn(fmt::format("{} stays in the engine: {}", *loaded, error.message));
     }
-    run.forget("loaded");
+    run.forget(loaded_key(name));
   }
-  const std::optional<std::string> named = run.recall("named");
+  const std::optional<std::string> named = run.recall(named_key(name));
   if (!named) return;
   std::optional<oci::Store> store = existing_store();
   if (store && store->untag(*named)) run.verdict(Verdict::remove, *named + " taken out of the store");
-  run.forget("named");
+  run.forget(named_key(name));
 }
 
 }  // namespace

@@ -203,10 +203,11 @@ void push_image(Run &run, const Params &p) {
 
 void undo(Run &run, const Params &p) {
   run.verdict(Verdict::up_to_date, "nothing of it is left");
-  const std::optional<push::Pushed> pushed = push::recall(run);
+  const std::string to = oci::ImageName::parse(p.to.empty() ? p.image : p.to).str();
+  const std::optional<push::Pushed> pushed = push::recall(run, to);
   if (!pushed) return;
   push::take_back(run, *pushed, options_of(p));
-  push::forget(run);
+  push::forget(run, to);
 }
 
 }  // namespace

@@ -40,23 +40,20 @@ void remove(Run &run, oci::Registry &registry, const oci::Reference &name, const
 }  // namespace
 
 void remember(Run &run, const Pushed &pushed) {
-  const std::optional<Pushed> earlier = recall(run);
   // Pushed again: what was there before the first time counts.
-  const bool again = earlier && earlier->name == pushed.name;
-  run.remember("name", pushed.name);
-  run.remember("before", again ? earlier->before : pushed.before);
-  run.remember("digest", pushed.digest);
+  const std::optional<Pushed> earlier = recall(run, pushed.name);
+  run.remember("before " + pushed.name, earlier ? earlier->before : pushed.before);
+  run.remember("digest " + pushed.name, pushed.digest);
 }
 
-std::optional<Pushed> recall(const Run &run) {
-  const std::optional<std::string> name = run.recall("name");
-  if (!name) return std::nullopt;
-  return Pushed{*name, run.recall("before").value_or(std::string()),
-                run.recall("digest").value_or(std::string())};
+std::optional<Pushed> recall(const Run &run, const std::string &name) {
+  const std::optional<std::string> digest = run.recall("digest " + name);
+  if (!digest) return std::nullopt;
+  return Pushed{name, run.recall("before " + name).value_or(std::string()), *digest};
 }
 
-void forget(Run &run) {
-  for (const char *key : {"name", "before", "digest"}) run.forget(key);
+void forget(Run &run, const std::string &name) {
+  for (const char *key : {"before ", "digest "}) run.forget(key + name);
 }
 
 void take_back(Run &run, const Pushed &pushed, const oci::RegistryOptions &options) {

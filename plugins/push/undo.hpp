@@ -14,9 +14,10 @@ struct Pushed {
   std::string before;  // the digest that the tag had; empty: there was no such tag
   std::string digest;  // what was pushed
 };
+/// All under the name: with other settings the same step may push elsewhere.
 void remember(pipes::sdk::Run &, const Pushed &);
-std::optional<Pushed> recall(const pipes::sdk::Run &);
-void forget(pipes::sdk::Run &);
+std::optional<Pushed> recall(const pipes::sdk::Run &, const std::string &name);
+void forget(pipes::sdk::Run &, const std::string &name);
 
 /// Gives the tag back to what it pointed at, or takes it away. Where the tag points at something else by
 /// now, or the registry does not delete, it says so and leaves it.

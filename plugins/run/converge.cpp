@@ -174,11 +174,11 @@ std::string prepare(Job &job) {
 engine::Container make(Job &job, const std::vector<engine::Mount> &kept) {
   engine::ContainerSpec spec = job.spec;
   spec.image = job.image.name;
-  const std::string token = job.run.recall("token").value_or(random_token());
+  const std::string token = job.run.recall(token_key(job.spec.name)).value_or(random_token());
   spec.labels[std::string(engine::kSpecLabel)] = engine::spec_label(job.spec);
   spec.labels[std::string(engine::kTokenLabel)] = token;
   spec.mounts.insert(spec.mounts.end(), kept.begin(), kept.end());
-  job.run.remember("token", token);
+  job.run.remember(token_key(job.spec.name), token);
   const std::string id = job.engine.create(spec);
   try {
     return start_and_wait(job, id);
@@ -230,6 +230,10 @@ engine::Container replace(Job &job, const engine::Container &old) {
 }
 
 }  // namespace
+
+std::string token_key(const std::string &name) {
+  return "token " + name;
+}
 
 std::string aside_name(const std::string &name) {
   return name + ".replaced-by-pipe";

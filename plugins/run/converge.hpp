@@ -27,6 +27,9 @@ struct Job {
 /// The name that a container has while the one that takes its place is not ready yet.
 std::string aside_name(const std::string &name);
 
+/// Under which the step remembers the token of that container: with other settings it may run another.
+std::string token_key(const std::string &name);
+
 /// What has to be done; changes nothing. `image_known` false: the image is not there yet (`plan`).
 Decision decide(Job &, const std::optional<engine::Container> &current);
 

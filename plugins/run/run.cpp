@@ -203,7 +203,7 @@ void remove_data(Run &run, engine::Engine &engine, const engine::ContainerSpec &
 }
 
 void undo(Run &run, const Params &params) {
-  const auto token = run.recall("token");
+  const auto token = run.recall(token_key(params.name));
   if (!token && !run.undo_data())
     return run.verdict(Verdict::up_to_date, "there is nothing that this step made");
   engine::Engine engine = engine::Engine::connect(params.engine, run);
@@ -221,7 +221,7 @@ void undo(Run &run, const Params &params) {
     engine.remove(container->id, true);
     removed = params.name;
   }
-  if (token) run.forget("token");
+  if (token) run.forget(token_key(params.name));
   if (run.undo_data()) remove_data(run, engine, container_spec(params, engine.version()));
   if (removed.empty())
     return run.verdict(Verdict::up_to_date, fmt::format("{} is gone already", params.name));

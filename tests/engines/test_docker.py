@@ -9,7 +9,7 @@ import time
 import unittest
 
 from engines import Dockerd, service_archive
-from run_case import RunCase, get, listening
+from run_case import RunCase, free_port, get, listening
 
 docker = None
 
@@ -139,6 +139,17 @@ class Data(DockerCase):
         docker.api("POST", f"/containers/create?name={self.name}", {"Image": self.image_id})
         self.run_pipeline("down")
         self.assertIn(self.name, docker.containers())
+
+    def test_down_takes_the_container_of_its_own_settings(self):
+        other = {"name": f"{self.name}-2", "ports": [f"127.0.0.1:{free_port()}:5000"]}
+        self.addCleanup(self.clean_up, other["name"])
+        self.run_pipeline()
+        self.run_pipeline(**other)
+        self.run_pipeline("down")
+        self.assertNotIn(self.name, docker.containers())
+        self.assertIn(other["name"], docker.containers())
+        self.run_pipeline("down", **other)
+        self.assertNotIn(other["name"], docker.containers())
 
     def test_data_in_a_volume_without_a_name_goes_over(self):
         archive = self.folder / "volume.tar"

@@ -154,6 +154,21 @@ class PlainRegistry(PushTest):
         self.assertEqual(self.pipe.run(["down", pipeline]).code, 0)
         self.assertEqual(self.there(), ARM.digest)
 
+    def test_down_takes_back_the_push_of_its_own_settings(self):
+        other = ["--set", "tag=2", "--set", f"image={self.have(ARM, 'y')}"]
+        pipeline = self.pipe.write(
+            "p.toml",
+            f'schema = 1\n[vars.tag]\ndefault = "1"\n[vars.image]\ndefault = "{self.image}"\n'
+            '[[step]]\nuses = "push"\nwith.image = "${vars.image}"\n'
+            f'with.to = "{self.registry.address}/{self.repository}:${{vars.tag}}"\n',
+        )
+        for settings in ([], other):
+            self.assertEqual(self.pipe.run(["run", pipeline, *settings]).code, 0)
+        self.assertEqual(self.pipe.run(["down", pipeline]).code, 0)
+        self.assertEqual((self.there("1"), self.there("2")), (None, ARM.digest))
+        self.assertEqual(self.pipe.run(["down", pipeline, *other]).code, 0)
+        self.assertIsNone(self.there("2"))
+
     def test_down_spares_another_tag_of_the_same_image(self):
         pipeline = self.pipeline(self.image)
         self.assertEqual(self.pipe.run(["run", pipeline]).code, 0)
