@@ -124,9 +124,12 @@ void TerminalPrinter::tick() {
 }
 
 std::vector<std::string> TerminalPrinter::live_lines(const TerminalSize &size) const {
-  std::vector<std::string> lines{fmt::format("{} {}  {}/{}  {} running  {}", paint("[+]", Tone::bold, color_),
-                                             fit(pipeline_, size.columns / 2), ended_, steps_, live_.size(),
-                                             elapsed_text(since(started_, now_())))};
+  constexpr std::string_view kMark = "[+]";
+  const std::string head = fmt::format(" {}  {}/{}  {} running  {}", fit(pipeline_, size.columns / 2), ended_,
+                                       steps_, live_.size(), elapsed_text(since(started_, now_())));
+  const std::size_t taken = kMark.size() + 1;  // one column stays free, as below
+  std::vector<std::string> lines{paint(kMark, Tone::bold, color_) +
+                                 fit(head, size.columns - std::min(size.columns, taken))};
   std::vector<std::pair<std::size_t, const std::string *>> order;
   for (const auto &[id, live] : live_) order.emplace_back(live.index, &id);
   std::ranges::sort(order);

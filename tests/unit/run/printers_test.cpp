@@ -213,6 +213,13 @@ TEST_F(TerminalPrinterTest, NeverDrawsMoreLinesThanThereAreNorWiderOnes) {
   }
 }
 
+TEST_F(TerminalPrinterTest, FitsItsFirstLineIntoANarrowTerminal) {
+  size.columns = 20;
+  printer.on(start());
+  const std::string drawn = frame();
+  EXPECT_LT(width(first_line(drawn)), 20U) << drawn;
+}
+
 TEST_F(TerminalPrinterTest, AsksForTicksOnlyWhileARunIsUnderWay) {
   EXPECT_FALSE(printer.next_tick());
   printer.on(start());
