@@ -334,13 +334,15 @@ Template parse_template(std::string_view text, std::vector<SyntaxError> &errors)
         ++at;
         flush();
         result.parts.push_back({{}, std::move(expression)});
-      } catch (SyntaxError &e) {
+      } catch (const SyntaxError &e) {
         const std::size_t close = text.find('}', open);
         if (close == std::string_view::npos) {
-          e = {"this `${` is never closed", "a literal `${` is written `$${`", open, open + 2};
+          errors.push_back({"this `${` is never closed", "a literal `${` is written `$${`", open, open + 2});
+          at = text.size();
+        } else {
+          errors.push_back(e);
+          at = close + 1;
         }
-        at = close == std::string_view::npos ? text.size() : close + 1;
-        errors.push_back(std::move(e));
       }
     } else if (at < text.size()) {
       literal += '$';

@@ -131,7 +131,7 @@ void Reporter::show(const Event &event, Capture &capture, std::size_t cost) {
   emit(cut);
 }
 
-void Reporter::log(Event event) {
+void Reporter::log(const Event &event) {
   Capture &capture = capture_of(event);
   std::string line = fmt::format("{}{}", level_prefix(event.level), event.message);
   for (const auto &[name, value] : event.fields) line += fmt::format(" {}={}", name, to_text(value));

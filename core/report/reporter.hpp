@@ -44,7 +44,7 @@ class Reporter final : public EventSink {
   void lines(const Event &, Capture &, std::string_view bytes, bool last);
   void remember_line(Capture &, std::string_view);
   void show(const Event &, Capture &, std::size_t cost);
-  void log(Event);
+  void log(const Event &);
   void end_step(Event);
   void emit(const Event &);
 

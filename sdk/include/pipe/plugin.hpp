@@ -82,7 +82,6 @@ struct Step {
     else
       return &call<schema, Params, body, operation>;
   }
-  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the name is a literal
   static constexpr pipe_step_v1 kTable = {sizeof(pipe_step_v1),         0,
                                           schema.name.data(),           entry<plan, Operation::plan>(),
                                           entry<run, Operation::run>(), entry<undo, Operation::undo>()};
