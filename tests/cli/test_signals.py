@@ -129,6 +129,24 @@ class Signals(CliCase):
         self.assert_code(result, 0)
         self.assertIn("t: changed=6", result.err)
 
+    def test_the_death_of_the_process_that_waits_for_a_step_costs_nothing(self):
+        process = self.start(self.pipeline(self.scripted("a", wait='"1s"') + self.scripted("b")), "--jobs", "1")
+        self.wait_for_note("begin a")
+
+        def waiting():
+            steps = [pid for pid in self.children(process.pid) if "step" in self.proc(pid, "comm")]
+            return [pid for pid in steps if "pipe-scripted.so" not in self.proc(pid, "maps")]
+
+        self.wait_until(waiting, "a process to wait")
+        os.kill(waiting()[0], signal.SIGKILL)
+        process.communicate(timeout=40)
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual(self.notes(), ["begin a", "end a", "begin b", "end b"])
+
+    @staticmethod
+    def proc(pid, name):
+        return pathlib.Path(f"/proc/{pid}/{name}").read_text()
+
     def test_the_death_of_the_zygote_is_told(self):
         process = self.start(self.pipeline(self.scripted("a", wait='"60s"')))
         self.wait_for_note("begin a")
