@@ -24,8 +24,9 @@ IMAGE = SOURCE / "pipelines/registry-image.toml"
 
 def get(port, path):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", path)
-    return connection.getresponse().read().decode()
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
 
 
 def recap(result):
@@ -102,7 +103,7 @@ class RegistryPipeline:
     def test_first_run_second_run_and_the_way_back(self):
         first = self.run_it()
         self.assertEqual(recap(first)[0], 4, first)
-        self.assertIn("can't be reached", first.out + first.err)  # the fallback says so
+        self.assertIn("is tried instead", first.err)  # the fallback says so
         self.assertIn('"3"', self.tags())
 
         second = self.run_it()
@@ -132,7 +133,7 @@ class RegistryPipeline:
             conf = self.folder / "registries.conf"
             conf.write_text(f'[[registry]]\nprefix = "docker.io"\nlocation = "{hub.address}"\ninsecure = true\n')
             first = self.run_it()
-            self.assertNotIn("can't be reached", first.out + first.err)
+            self.assertNotIn("is tried instead", first.err)
             self.assertIn(pushed["digest"], first.out)
             self.assertEqual(recap(self.run_it()), (0, 5, 0, 0))
 
@@ -162,7 +163,7 @@ class RegistryPipeline:
     def test_killed_anywhere_and_run_again(self):
         rng = random.Random(20)
         self.run_it()
-        for attempt in range(6):
+        for attempt in range(4):
             self.assertEqual(self.call("down", "--data").code, 0)
             process = self.pipe.start(
                 ["run", REGISTRY, *self.settings()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
