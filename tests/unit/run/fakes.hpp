@@ -26,7 +26,7 @@ class FakeClock final : public Clock {
 
 /// What a step does once it has been started.
 struct Script {
-  std::vector<StepReport> says;
+  std::vector<StepReport> says = {};
   Status status = Status::ok;
   Millis takes{10};
   bool stops_when_asked = true;
