@@ -1,9 +1,9 @@
 #include "core/run/host.hpp"
 
-#include <dlfcn.h>
 #include <fmt/core.h>
 #include <pipe/plugin.h>
 #include <poll.h>
+#include <boost/dll/shared_library.hpp>
 
 #include <algorithm>
 #include <array>
@@ -323,16 +323,24 @@ struct LoadProblem {
 };
 
 const pipe_plugin_v1 &load(const std::string &path) {
-  // Never closed: OpenSSL, thread-local destructors and others break when a library goes away.
-  // dlopen itself, as what Boost.DLL does around it costs each step ten page faults more.
-  void *const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  const void *const entry = library == nullptr ? nullptr : ::dlsym(library, "pipe_plugin_entry_v1");
-  if (entry == nullptr) {
-    const char *const why = ::dlerror();
-    throw LoadProblem{fmt::format("{} cannot be loaded: {}", path, why == nullptr ? "it has no entry" : why),
+  using boost::dll::load_mode::rtld_local;
+  using boost::dll::load_mode::rtld_now;
+  // Leaked on purpose: OpenSSL, thread-local destructors and others break when a library goes away.
+  static auto &libraries = *new std::deque<boost::dll::shared_library>;
+  try {
+    const auto &library = libraries.emplace_back(path, rtld_now | rtld_local);
+    return library.get<const pipe_plugin_v1>("pipe_plugin_entry_v1");
+  } catch (const std::exception &e) {
+    // Boost.DLL wraps what dlerror said in words of its own.
+    std::string why = e.what();
+    constexpr std::string_view kMark = "dlerror system message: ";
+    if (const auto at = why.find(kMark); at != std::string::npos) {
+      why = why.substr(at + kMark.size());
+      why = why.substr(0, why.rfind(')'));
+    }
+    throw LoadProblem{fmt::format("{} cannot be loaded: {}", path, why),
                       "rebuild the plugin, or install the library that it lacks"};
   }
-  return *static_cast<const pipe_plugin_v1 *>(entry);
 }
 
 pipe_operation find_operation(const StepOrder &order) {
