@@ -17,7 +17,7 @@ std::vector<Option> options() {
           {"plugin-path", "DIR", "Look for plugins here first; may be given several times"}};
 }
 
-const char *kHint = "usage: pipe plugins list, or pipe plugins show NAME";
+constexpr const char *kHint = "usage: pipe plugins list, or pipe plugins show NAME";
 
 int list(PluginRegistry &plugins, const std::string &format) {
   if (format == "markdown") throw Error(Exit::usage, "`--format markdown` is for `pipe plugins show`");

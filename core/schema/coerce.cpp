@@ -255,7 +255,7 @@ std::string coerce(const Param &param, Value &value) {
     }
     if (kind != Value::Kind::list) {
       // The scalar's own message is the better one: nobody thinks of it as an item.
-      const std::string problem = coerce(item_param(param), value);
+      std::string problem = coerce(item_param(param), value);
       if (!problem.empty()) return problem;
       value = Value::List{std::move(value)};
       return {};
