@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -30,6 +29,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kStartLimit = 30s;
+constexpr std::string_view kIdleSeconds = "10";  // longer than a step ever goes without asking it something
 constexpr auto kStopLimit = 3s;
 constexpr const char *kFolderPrefix = "pipe-podman-";
 
@@ -106,7 +106,6 @@ pid_t spawn(const fs::path &program, std::vector<std::string> arguments, std::ve
   const std::vector<char *> argv = pointers(arguments), envp = pointers(environment);
   UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   UniqueFd log(::open(log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid != 0) {
     if (pid < 0)
@@ -114,11 +113,11 @@ pid_t spawn(const fs::path &program, std::vector<std::string> arguments, std::ve
     ::setpgid(pid, pid);
     return pid;
   }
-  // Between fork and exec: only system calls. A group of its own keeps the terminal's Ctrl-C from it; the
-  // signal ends it when this process is killed.
+  // Between fork and exec: only system calls. A group of its own keeps the terminal's Ctrl-C from it. No
+  // signal when this process is killed: cut short, podman leaves half a network behind, and the next
+  // container with that port can't be reached. It ends what it is at, and then for want of requests
+  // (kIdleSeconds).
   ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (::getppid() != parent) ::_exit(127);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -154,8 +153,10 @@ PodmanService PodmanService::start(sdk::Observer &observer) {
   const fs::path config = config_file(observer);
   PodmanService service(make_folder(), -1);
   const fs::path socket = service.socket(), log = service.folder_ / "log";
-  service.pid_ = spawn(program, {"podman", "system", "service", "--time=0", "unix://" + socket.string()},
-                       child_environment(config), log);
+  service.pid_ = spawn(
+      program,
+      {"podman", "system", "service", "--time=" + std::string(kIdleSeconds), "unix://" + socket.string()},
+      child_environment(config), log);
   const auto limit = std::chrono::steady_clock::now() + kStartLimit;
   while (!connects(socket)) {
     observer.check_cancelled();
