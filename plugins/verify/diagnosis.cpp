@@ -200,7 +200,7 @@ Diagnosis diagnose(const sdk::Error &error, const std::string &host, Doing doing
 }
 
 std::optional<Diagnosis> diagnose(const oci::Registry::Ping &ping, const std::string &host) {
-  const Diagnosis web{
+  Diagnosis web{
       fmt::format("a web page answers: {} is a web server or a proxy's page, not a registry", host),
       "check host and port; a proxy must hand /v2/ on to the registry"};
   if (ping.status == 401) {
