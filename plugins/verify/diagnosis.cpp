@@ -200,9 +200,8 @@ Diagnosis diagnose(const sdk::Error &error, const std::string &host, Doing doing
 }
 
 std::optional<Diagnosis> diagnose(const oci::Registry::Ping &ping, const std::string &host) {
-  Diagnosis web{
-      fmt::format("a web page answers: {} is a web server or a proxy's page, not a registry", host),
-      "check host and port; a proxy must hand /v2/ on to the registry"};
+  Diagnosis web{fmt::format("a web page answers: {} is a web server or a proxy's page, not a registry", host),
+                "check host and port; a proxy must hand /v2/ on to the registry"};
   if (ping.status == 401) {
     if (!ping.challenge.empty()) return std::nullopt;
     return Diagnosis{"401 without WWW-Authenticate: a proxy asks for a password in a way of its own",
