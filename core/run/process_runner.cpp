@@ -59,6 +59,10 @@ ProcessRunner::~ProcessRunner() {
       // The zygote is gone, and with it the steps.
     }
   }
+  // One more Ctrl-C that came while the run was ending has nothing left to end.
+  signalfd_siginfo late{};
+  while (::read(signals_.get(), &late, sizeof late) > 0) {
+  }
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
