@@ -3,6 +3,7 @@
 #include <pipe/engine/engine.hpp>
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/take.hpp>
+#include <pipe/oci/pushed.hpp>
 #include <pipe/oci/transfer.hpp>
 #include <pipe/plugin.hpp>
 
@@ -11,8 +12,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "undo.hpp"
 
 namespace {
 namespace oci = pipes::oci;
@@ -103,9 +102,9 @@ class Push {
     const oci::TransferResult result =
         oci::send(*store_, image, to_, options_, run_, [&](const std::optional<oci::Digest> &tag) {
           before = tag;
-          push::remember(
-              run_,
-              {.name = to_.str(), .before = tag ? tag->str() : std::string(), .digest = image.digest.str()});
+          oci::Pushed{
+              .name = to_.str(), .before = tag ? tag->str() : std::string(), .digest = image.digest.str()}
+              .remember(run_);
         });
     const bool existed = before.has_value() || !file_before.empty();
     const bool same = result.unchanged || (!file_before.empty() && file_before == file_digest());
@@ -204,10 +203,10 @@ void push_image(Run &run, const Params &p) {
 void undo(Run &run, const Params &p) {
   run.verdict(Verdict::up_to_date, "nothing of it is left");
   const std::string to = oci::ImageName::parse(p.to.empty() ? p.image : p.to).str();
-  const std::optional<push::Pushed> pushed = push::recall(run, to);
+  const std::optional<oci::Pushed> pushed = oci::Pushed::recall(run, to);
   if (!pushed) return;
-  push::take_back(run, *pushed, options_of(p));
-  push::forget(run, to);
+  pushed->take_back(run, options_of(p));
+  pushed->forget(run);
 }
 
 }  // namespace

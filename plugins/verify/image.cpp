@@ -1,8 +1,8 @@
 #include "check.hpp"
 #include "diagnosis.hpp"
-#include "parallel.hpp"
 
 #include <fmt/core.h>
+#include <pipe/parallel.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -194,7 +194,7 @@ Result check_image(Target &target) {
   return check_tree(target, std::move(start), [&](const Tree &tree, Result &result) {
     const std::vector<oci::Descriptor> blobs = blobs_of(tree);
     Findings findings;
-    for_each_parallel(blobs.size(), kHeadThreads, [&](std::size_t i) {
+    sdk::for_each_parallel(blobs.size(), kHeadThreads, [&](std::size_t i) {
       target.observer.check_cancelled();
       try {
         if (!target.registry.has_blob(target.image->repository, blobs[i])) findings.missing(blobs[i]);
@@ -219,7 +219,7 @@ Result check_content(Target &target) {
     const std::uint64_t total = bytes_of(blobs);
     std::atomic<std::uint64_t> done = 0;
     Findings findings;
-    for_each_parallel(blobs.size(), kGetThreads, [&](std::size_t i) {
+    sdk::for_each_parallel(blobs.size(), kGetThreads, [&](std::size_t i) {
       oci::Hasher hasher(blobs[i].digest.algorithm());
       try {
         target.registry.get_blob(target.image->repository, blobs[i], [&](const char *data, std::size_t size) {

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace verify {
+namespace pipes::sdk {
 
 /// Calls `work(0)` … `work(count - 1)`, at most `threads` at a time. The first exception stops the rest and
 /// is thrown on.
@@ -36,4 +36,4 @@ inline void for_each_parallel(std::size_t count, std::size_t threads,
   if (first) std::rethrow_exception(first);
 }
 
-}  // namespace verify
+}  // namespace pipes::sdk
