@@ -7,6 +7,7 @@
 
 #include "base64.hpp"
 #include "json.hpp"
+#include "no_progress.hpp"
 #include "registry_error.hpp"
 
 namespace pipes::oci {
@@ -189,6 +190,7 @@ http::Request Authorizer::token_request(const std::vector<std::string> &scopes,
   request.url = server_->realm;
   request.sent_by = server_->zone;
   request.max_body = kMaxTokenAnswer;
+  request.no_progress = no_progress_limit(request.no_progress);
   if (!known.identity_token.empty()) {
     request.method = "POST";
     request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};

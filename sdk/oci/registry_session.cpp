@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "no_progress.hpp"
 #include "registry_error.hpp"
 
 namespace pipes::oci {
@@ -74,7 +75,7 @@ http::Response Session::exchange_by(Scheme scheme, const Call &call, const std::
   request.sink = call.sink;
   request.start = call.start;
   request.max_body = call.max_body;
-  request.no_progress = call.no_progress;
+  request.no_progress = no_progress_limit(call.no_progress);
   if (call.open) {
     request.source = call.open();
     request.body_size = call.body_size;
