@@ -118,11 +118,37 @@ void replace_file(const std::filesystem::path &path, std::string_view content) {
   sync_folder(path.parent_path().empty() ? "." : path.parent_path());
 }
 
-FileLock::FileLock(const std::filesystem::path &path)
-    : fd_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) {
-  if (!fd_) throw_io("lock", path, errno);
-  while (flock(fd_.get(), LOCK_EX) != 0)
+namespace {
+
+void lock_file(int fd, int how, const std::filesystem::path &path) {
+  while (flock(fd, how) != 0)
     if (errno != EINTR) throw_io("lock", path, errno);
+}
+
+}  // namespace
+
+FileLock::FileLock(const std::filesystem::path &path, Kind kind)
+    : fd_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)), path_(path) {
+  if (!fd_) throw_io("lock", path, errno);
+  lock_file(fd_.get(), kind == Kind::shared ? LOCK_SH : LOCK_EX, path);
+}
+
+FileLock FileLock::shared_of(const std::filesystem::path &path) {
+  FileLock lock(UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)));
+  lock.path_ = path;
+  if (lock.fd_) lock_file(lock.fd_.get(), LOCK_SH, path);
+  return lock;
+}
+
+bool FileLock::try_upgrade() {
+  if (flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) return true;
+  if (errno != EWOULDBLOCK && errno != EINTR) throw_io("lock", path_, errno);
+  share();  // flock(2) gives up the old lock first
+  return false;
+}
+
+void FileLock::share() {
+  lock_file(fd_.get(), LOCK_SH, path_);
 }
 
 }  // namespace pipes::oci

@@ -46,13 +46,25 @@ std::string read_file(int fd, const std::filesystem::path &path, std::size_t max
 /// holds a lock: the new content is written to `<path>.tmp` first.
 void replace_file(const std::filesystem::path &path, std::string_view content);
 
-/// Holds flock(2) on a file, which is made if need be, until it goes away or the process ends.
+/// Holds flock(2) on a file, which is made if need be, until it goes away or the process ends, in whatever
+/// way: the kernel gives it back.
 class FileLock {
  public:
-  explicit FileLock(const std::filesystem::path &path);
+  enum class Kind { exclusive, shared };
+  explicit FileLock(const std::filesystem::path &path, Kind kind = Kind::exclusive);
+  /// Of a file that is there and may be read only. Holds nothing where there is none.
+  static FileLock shared_of(const std::filesystem::path &path);
+
+  /// Makes a shared lock an exclusive one. False: somebody else has it; then this is a shared one still.
+  bool try_upgrade();
+  /// Makes it a shared one again.
+  void share();
 
  private:
+  explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
+
   UniqueFd fd_;
+  std::filesystem::path path_;
 };
 
 }  // namespace pipes::oci

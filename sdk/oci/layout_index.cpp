@@ -18,7 +18,9 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxIndex = 64u << 20;
 
 void save_index(const fs::path &root, const Json &index) {
-  sync_folder(root / "blobs" / "sha256");  // a name must not outlive what it leads to
+  // A name must not outlive what it leads to.
+  for (const fs::directory_entry &folder : fs::directory_iterator(root / "blobs"))
+    if (folder.is_directory()) sync_folder(folder.path());
   replace_file(root / "index.json", index.dump());
 }
 
@@ -75,6 +77,14 @@ Json load_index(const fs::path &root) {
   const UniqueFd fd = open_regular(path);
   if (!fd) throw_io("read", path, ENOENT);
   return parse_index(read_file(fd.get(), path, kMaxIndex), path.string());
+}
+
+std::vector<StoredImage> load_images(const fs::path &root) {
+  std::vector<StoredImage> images;
+  const Json index = load_index(root);
+  for (const Json &entry : index["manifests"])
+    images.push_back(read_entry(entry, (root / "index.json").string()));
+  return images;
 }
 
 void set_image(const fs::path &root, const StoredImage &image) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "json.hpp"
 
@@ -28,6 +29,8 @@ std::string entry_name(const Json &entry);
 
 /// The index of the layout at `root`.
 Json load_index(const std::filesystem::path &root);
+/// All its entries, also those without a name.
+std::vector<StoredImage> load_images(const std::filesystem::path &root);
 /// Points a name at an image, under the layout's lock; writes nothing where it does already. An image
 /// without a name takes the place of the one before it.
 void set_image(const std::filesystem::path &root, const StoredImage &image);

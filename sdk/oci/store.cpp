@@ -18,6 +18,7 @@
 #include "blob_writer.hpp"
 #include "file.hpp"
 #include "layout_index.hpp"
+#include "layout_source.hpp"
 
 namespace pipes::oci {
 namespace {
@@ -25,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *kPartials = ".partial";
+constexpr const char *kInUse = ".in-use";
 constexpr std::string_view kUnnamed = "new-";
 constexpr std::time_t kKeepPartials = std::time_t{7} * 24 * 3600;
 
@@ -34,8 +36,8 @@ void make_folder(const fs::path &path, mode_t mode = 0777) {
 
 /// What a store that another process is just making may hold already.
 bool is_ours(const std::string &name) {
-  constexpr std::array kNames{"oci-layout", ".partial",       ".lock",         "blobs",
-                              "index.json", "index.json.tmp", "oci-layout.tmp"};
+  constexpr std::array kNames{"oci-layout", ".partial",   ".lock",          kInUse,
+                              "blobs",      "index.json", "index.json.tmp", "oci-layout.tmp"};
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
@@ -108,6 +110,10 @@ void require_writable(const fs::path &root) {
 
 }  // namespace
 
+bool Store::exists(const fs::path &root) {
+  return check_layout_file(root);
+}
+
 fs::path Store::default_path() {
   if (const char *store = std::getenv("PIPE_STORE"); store != nullptr && *store != '\0') return store;
   // The XDG specification has relative paths ignored.
@@ -125,8 +131,12 @@ fs::path Store::default_path() {
 
 Store::Store(fs::path root) : root_(std::move(root)) {
   if (!check_layout_file(root_)) create_layout(root_);
-  if (!is_writable(root_)) return;  // good for reading; who writes to it is told then
-  make_folder(root_ / kPartials);   // of layouts that other tools made
+  if (!is_writable(root_)) {  // good for reading; who writes to it is told then
+    in_use_ = std::make_shared<FileLock>(FileLock::shared_of(root_ / kInUse));
+    return;
+  }
+  in_use_ = std::make_shared<FileLock>(root_ / kInUse, FileLock::Kind::shared);
+  make_folder(root_ / kPartials);  // of layouts that other tools made
   clean_partials(root_ / kPartials);
 }
 
@@ -225,6 +235,19 @@ std::optional<Descriptor> Store::resolve(std::string_view name) const {
   return std::nullopt;
 }
 
+std::optional<StoredImage> Store::find(std::string_view text) const {
+  const std::size_t at = text.rfind('@');
+  const std::optional<Digest> digest =
+      Digest::try_parse(at == std::string_view::npos ? text : text.substr(at + 1));
+  std::optional<StoredImage> found;
+  for (StoredImage &image : list()) {
+    if (image.name == text) return std::move(image);
+    if (!found && (digest ? image.descriptor.digest == *digest : same_name(image.name, text)))
+      found = std::move(image);
+  }
+  return found;
+}
+
 void Store::tag(std::string_view name, const Descriptor &image) {
   if (name.empty()) throw sdk::Error(PIPE_E_INVALID, "an image needs a name");
   if (!has(image))
@@ -241,10 +264,8 @@ bool Store::untag(std::string_view name) {
 }
 
 std::vector<StoredImage> Store::list() const {
-  std::vector<StoredImage> images;
-  const Json index = load_index(root_);
-  for (const Json &entry : index["manifests"])
-    if (!entry_name(entry).empty()) images.push_back(read_entry(entry, root_.string()));
+  std::vector<StoredImage> images = load_images(root_);
+  std::erase_if(images, [](const StoredImage &image) { return image.name.empty(); });
   return images;
 }
 

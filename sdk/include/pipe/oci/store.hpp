@@ -36,6 +36,8 @@ class BlobWriter {
   std::unique_ptr<State> state_;
 };
 
+class FileLock;
+
 struct StoredImage {
   std::string name;  // org.opencontainers.image.ref.name
   Descriptor descriptor;
@@ -44,8 +46,13 @@ struct StoredImage {
 /// Any thread and any process may use a store, and the same folder through several of these, at once.
 /// One fsync a blob and one a change of a name: what a name leads to survives a power cut. What killed
 /// writers left behind is removed by the next one that opens the store.
+///
+/// While a Store lives, no blob is taken away (docs/design/store.md): keep one from the first look at what
+/// is there until the name is given.
 class Store {
  public:
+  /// Whether there is a store, or another OCI image layout, in that folder.
+  static bool exists(const std::filesystem::path &root);
   /// Opens or creates. One that is there may be read-only: then what writes to it throws PIPE_E_IO. Throws
   /// PIPE_E_IO if it can't be created or is no layout.
   explicit Store(std::filesystem::path root);
@@ -74,6 +81,9 @@ class Store {
 
   /// The image of that name (exact ref.name), with the annotations that `tag` gave it.
   std::optional<Descriptor> resolve(std::string_view name) const;
+  /// The image that a person means by a name, however it is written (`registry:3` is
+  /// docker.io/library/registry:3), or by a digest, alone or behind a name.
+  std::optional<StoredImage> find(std::string_view text) const;
   /// Points a name at an image; replaces what was there; atomic, under the store's lock.
   /// PIPE_E_NOT_FOUND if the manifest is not in the store.
   void tag(std::string_view name, const Descriptor &);
@@ -82,10 +92,13 @@ class Store {
   std::vector<StoredImage> list() const;
 
  private:
+  friend class SoleUse;
   BlobWriter open_writer(const std::string &partial, std::optional<Descriptor> expected,
                          std::string_view media_type);
 
   std::filesystem::path root_;
+  // Shared, as copies of a Store use it together; none where the store can't be written to.
+  std::shared_ptr<FileLock> in_use_;
 };
 
 }  // namespace pipes::oci
