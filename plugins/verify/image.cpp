@@ -68,8 +68,10 @@ Tree read_tree(Target &target, oci::Descriptor root) {
 /// What is wrong with blobs, gathered by several threads.
 class Findings {
  public:
-  void missing(const oci::Descriptor &blob) { add(missing_, blob, "is missing"); }
-  void wrong(const oci::Descriptor &blob, std::string_view what) { add(wrong_, blob, what); }
+  void missing(const oci::Descriptor &blob) { add(missing_, named(blob, "is missing")); }
+  void wrong(const oci::Descriptor &blob, std::string_view what) { add(wrong_, named(blob, what)); }
+  /// `said` names the blob itself.
+  void wrong(std::string said) { add(wrong_, std::move(said)); }
   bool empty() const { return missing_ + wrong_ == 0; }
 
   /// Puts them into `result`, sorted, so that the same damage reads the same each time.
@@ -96,10 +98,13 @@ class Findings {
   }
 
  private:
-  void add(std::size_t &count, const oci::Descriptor &blob, std::string_view what) {
+  static std::string named(const oci::Descriptor &blob, std::string_view what) {
+    return fmt::format("blob {} {}", blob.digest.brief(), what);
+  }
+  void add(std::size_t &count, std::string said) {
     const std::lock_guard lock(mutex_);
     ++count;
-    named_.push_back(fmt::format("blob {} {}", blob.digest.brief(), what));
+    named_.push_back(std::move(said));
   }
 
   std::mutex mutex_;
@@ -232,7 +237,7 @@ Result check_content(Target &target) {
         if (error.status == PIPE_E_NOT_FOUND) {
           findings.missing(blobs[i]);
         } else if (error.status == PIPE_E_MISMATCH) {
-          findings.wrong(blobs[i], "has another size");
+          findings.wrong(error.message);  // another size, or another range than was asked for
         } else {
           throw;
         }

@@ -81,8 +81,9 @@ void throw_failure(const Failure &failure, const std::string &url, const ClientO
       throw sdk::Error(PIPE_E_TRANSIENT, "the answer of " + where + " was cut short");
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-    case CURLE_SEND_FAIL_REWIND:
       throw sdk::Error(PIPE_E_TRANSIENT, "the connection to " + where + " broke: " + failure.text);
+    case CURLE_SEND_FAIL_REWIND:  // it broke after some of the body was sent, and libcurl would begin anew
+      throw sdk::Error(PIPE_E_TRANSIENT, "the connection to " + where + " broke while it was sent to");
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
       throw sdk::Error(PIPE_E_INVALID, where + " answers, but does not speak HTTP", "check the port");

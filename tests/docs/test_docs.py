@@ -1,6 +1,8 @@
 """The documentation says what the program says."""
 
 import re
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -72,6 +74,10 @@ class Docs(unittest.TestCase):
                 self.assertEqual(page.read_text(), shown.out, "stale: ./dev docs makes it anew")
         extra = {p.stem for p in (SOURCE / "docs/reference/steps").glob("*.md")} - set(names)
         self.assertEqual(extra, set(), "a page of no step")
+
+    def test_page_of_faults_is_what_the_matrix_asserts(self):
+        made = subprocess.run([sys.executable, SOURCE / "tests/faults/matrix.py"], check=True, capture_output=True, text=True).stdout
+        self.assertEqual((SOURCE / "docs/reference/faults.md").read_text(), made, "stale: ./dev docs makes it anew")
 
     def test_every_plugin_folder_makes_a_plugin_and_has_a_readme(self):
         for folder in (SOURCE / "plugins").iterdir():

@@ -1,5 +1,5 @@
-"""Whatever a registry or the network does wrong: the transfer ends right, or with a clear error, and never
-with a wrong byte in the store or at the registry."""
+"""What registries, networks and token servers do wrong and the matrix of faults (test_matrix.py) does not have: the
+transfer ends right, or with a clear error, and never with a wrong byte in the store or at the registry."""
 
 import json
 import time
@@ -38,68 +38,18 @@ class Downloads(StepTest):
     def assert_pulls(self):
         self.assertEqual(self.step("pull", image=self.name)["digest"], APP.digest)
 
-    def test_goes_on_where_a_connection_broke(self):
-        data = APP.blobs[BIG]
-        self.registry.fault = once(Answer(200, data, cut=2_000_000), big)
-        self.assert_pulls()
-        second = [r for r in self.registry.requests if big(r)][1]
-        start = int(second.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-        self.assertGreater(start, 1_000_000)
-
-    def test_survives_a_connection_that_breaks_again_and_again(self):
-        data = APP.blobs[BIG]
-
-        def limp(request):
-            if big(request):
-                start = int(request.headers.get("Range", "bytes=0-")[6:-1])
-                kind = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
-                return Answer(206 if start else 200, data[start:], kind, cut=1_100_000)
-
-        self.registry.fault = limp
-        self.assert_pulls()
-
-    def test_begins_anew_where_the_server_knows_no_ranges(self):
-        data = APP.blobs[BIG]
-        broken = once(Answer(200, data, cut=2_000_000), big)
-        self.registry.fault = lambda r: broken(r) or (Answer(200, data) if big(r) else None)
-        self.assert_pulls()
-
-    def test_refuses_another_range_than_it_asked_for(self):
-        data = APP.blobs[BIG]
-        broken = once(Answer(200, data, cut=2_000_000), big)
-        wrong = {"Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"}
-        self.registry.fault = lambda r: broken(r) or (Answer(206, data, wrong) if big(r) else None)
-        self.failure("pull", r"was asked for from byte \d+, and came as", image=self.name)
-
     def test_the_next_run_goes_on_with_what_is_left(self):
         data = APP.blobs[BIG]
         self.registry.fault = lambda r: (
-            Answer(416) if r.headers.get("Range") else Answer(200, data, cut=2_000_000)) if big(r) else None  # fmt: skip
-        self.failure("pull", r"416", image=self.name)
+            Answer(403) if r.headers.get("Range") else Answer(200, data, cut=2_000_000)) if big(r) else None  # fmt: skip
+        self.failure("pull", r"403", image=self.name)
         self.registry.fault = lambda r: None
         outputs = self.step("pull", image=self.name)
         self.assertEqual(outputs["digest"], APP.digest)
         self.assertLess(outputs["bytes"], APP.size - 1_000_000)
 
-    def test_refuses_wrong_bytes(self):
-        data = bytearray(APP.blobs[BIG])
-        data[1_500_000] ^= 1
-        self.registry.fault = lambda r: Answer(200, bytes(data)) if big(r) else None
-        self.failure("pull", r"sha256:", image=self.name)
-        self.assertFalse((self.pipe.store / "blobs/sha256" / BIG[7:]).exists())
-        self.registry.fault = lambda r: None
-        self.assert_pulls()
-
-    def test_refuses_too_few_and_too_many_bytes(self):
-        data = APP.blobs[BIG]
-        for body, pattern in ((data[:-1], rf"has {len(data) - 1} bytes, and {len(data)} are right"),
-                              (data + b"x", rf"has more than {len(data)} bytes")):  # fmt: skip
-            with self.subTest(pattern):
-                self.registry.fault = lambda r: Answer(200, body) if big(r) else None
-                self.failure("pull", pattern, image=self.name)
-
     def test_tries_again_after_5xx(self):
-        for status in (500, 502, 503, 504):
+        for status in (503, 504):
             with self.subTest(status):
                 self.registry.requests.clear()
                 self.registry.fault = once(Answer(status, "<html>oops</html>"))
@@ -116,11 +66,6 @@ class Downloads(StepTest):
         self.assert_pulls()
         self.assertGreater(time.monotonic() - start, 1)
 
-    def test_says_that_a_web_server_is_no_registry(self):
-        page = Answer(200, "<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})
-        self.registry.fault = lambda r: page
-        self.failure("pull", r"answers with a web page", r"is this the address of a registry", image=self.name)
-
     def test_refuses_a_manifest_with_another_digest(self):
         self.registry.fault = once(Answer(200, APP.manifest + b" ", {"Content-Type": APP.media_type}), lambda r: True)
         name = f"{self.registry.address}/app@{APP.digest}"
@@ -135,10 +80,6 @@ class Downloads(StepTest):
         both = json.dumps({**json.loads(APP.manifest), "manifests": []}).encode()
         self.registry.fault = lambda r: Answer(200, both, {"Content-Type": APP.media_type})
         self.failure("pull", r"app:1: bad manifest: it is both an image and a list of images", image=self.name)
-
-    def test_a_server_that_hangs_up_is_asked_again(self):
-        self.registry.fault = once(Answer(200, b"", cut=0, length=100), lambda r: r.method == "GET")
-        self.assert_pulls()
 
 
 class Redirects(StepTest):
@@ -160,15 +101,6 @@ class Redirects(StepTest):
 
         self.registry.fault = fault
 
-    def test_credentials_stay_at_home(self):
-        blobs = lambda r: Answer(200, APP.blobs[r.path.rpartition("/")[2]])
-        with Scripted(blobs, host="127.0.0.1") as cdn:
-            self.redirect(cdn.url)
-            self.assertEqual(self.step("pull", image=self.name)["digest"], APP.digest)
-            self.assertEqual(len(cdn.requests), len(APP.blobs))
-            for request in cdn.requests:
-                self.assertNotIn("Authorization", request.headers)
-
     def test_a_login_that_the_other_host_asks_for_is_not_given(self):
         challenge = {"WWW-Authenticate": 'Basic realm="give me"'}
         with Scripted(lambda r: Answer(401, headers=challenge), host="127.0.0.1") as cdn:
@@ -184,15 +116,6 @@ class Redirects(StepTest):
     def test_other_protocols_are_not_spoken(self):
         self.redirect("file:///etc")
         self.failure("pull", r"only http and https", image=self.name)
-
-    def test_encryption_is_not_given_up(self):
-        certificates = registries.Certificates(self.folder)
-        with FakeRegistry(certificates=certificates) as secure, Scripted() as plain:
-            secure.add(APP, "app", "1")
-            secure.fault = lambda r: Answer(302, headers={"Location": plain.url + r.path}) if "/blobs/" in r.path else None
-            self.failure("pull", r"redirects from https to plain http", image=f"{secure.address}/app:1",
-                         ca_file=certificates.ca_file)  # fmt: skip
-            self.assertEqual(plain.requests, [])
 
 
 class Uploads(StepTest):
@@ -215,25 +138,8 @@ class Uploads(StepTest):
     def fault(self, method, part, answer):
         self.registry.fault = once(answer, lambda r: r.method == method and part in r.path)
 
-    def test_tries_again_after_5xx_wherever_it_comes(self):
-        for method, part in (("HEAD", "/manifests/"), ("HEAD", "/blobs/"), ("POST", "/uploads/"), ("PUT", "/uploads/"),
-                             ("PUT", "/manifests/")):  # fmt: skip
-            with self.subTest(method=method, part=part):
-                self.registry.blobs.clear()
-                self.registry.manifests.clear()
-                self.fault(method, part, Answer(503, "busy"))
-                self.assert_pushes()
-
     def test_starts_another_upload_where_one_is_lost(self):
-        for status in (404, 416):
-            with self.subTest(status):
-                self.registry.blobs.clear()
-                self.registry.manifests.clear()
-                self.fault("PUT", "/uploads/", Answer(status, '{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}'))
-                self.assert_pushes()
-
-    def test_survives_a_connection_that_breaks_before_the_answer(self):
-        self.fault("PUT", "/uploads/", Answer(201, b"", cut=0, length=10))
+        self.fault("PUT", "/uploads/", Answer(416, '{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}'))
         self.assert_pushes()
 
     def test_follows_an_absolute_location_with_its_query(self):
@@ -246,44 +152,9 @@ class Uploads(StepTest):
         puts = [r for r in self.registry.requests if r.method == "PUT" and "/uploads/" in r.path]
         self.assertEqual({(r.query["_state"], r.query["x"]) for r in puts}, {("a+b", "1")})
 
-    def test_an_upload_elsewhere_gets_no_credentials(self):
-        kept = {}
-
-        def store(request):
-            kept[request.query["digest"]] = request.body
-            return Answer(201)
-
-        self.registry.login = ("me", "s3cret")
-        write_login(self.folder / "docker", self.registry.address, ("me", "s3cret"))
-        with Scripted(store, host="127.0.0.1") as storage:
-            def elsewhere(request):
-                if request.method == "POST" and "Authorization" in request.headers:
-                    return Answer(202, headers={"Location": f"{storage.url}/put?signature=x"})
-            self.registry.fault = elsewhere
-            self.assertEqual(self.step("push", image=self.image, to=self.to)["digest"], APP.digest)
-            self.assertEqual(kept, APP.blobs)
-            for request in storage.requests:
-                self.assertNotIn("Authorization", request.headers)
-
     def test_an_upload_does_not_go_to_the_metadata_service_of_a_cloud(self):
         self.registry.fault = lambda r: Answer(202, headers={"Location": "http://169.254.169.254/x"}) if r.method == "POST" else None
         self.failure("push", r"lies at 169\.254\.169\.254", image=self.image, to=self.to)
-
-    def test_says_that_a_location_is_missing(self):
-        self.registry.fault = lambda r: Answer(202) if r.method == "POST" else None
-        self.failure("push", r"does not say where to send", image=self.image, to=self.to)
-
-    def test_says_what_a_proxy_with_the_wrong_scheme_needs(self):
-        certificates = registries.Certificates(self.folder)
-        with FakeRegistry(certificates=certificates) as secure:
-            plain = f"http://{secure.address}/v2/app/blobs/uploads/1"
-            secure.fault = lambda r: Answer(202, headers={"Location": plain}) if r.method == "POST" else None
-            self.failure("push", r"wants the upload by plain http", r"X-Forwarded-Proto", image=self.image,
-                         to=f"{secure.address}/app:1", ca_file=certificates.ca_file)  # fmt: skip
-
-    def test_shows_what_a_registry_says_of_a_manifest_it_refuses(self):
-        self.fault("PUT", "/manifests/", Answer(400, '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown"}]}'))
-        self.failure("push", r"can't push .*app:1: 400: MANIFEST_BLOB_UNKNOWN: blob unknown", image=self.image, to=self.to)
 
     def test_a_store_that_lost_a_blob_sends_nothing_wrong(self):
         (self.pipe.store / "blobs/sha256" / BIG[7:]).write_bytes(b"short")

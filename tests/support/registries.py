@@ -68,7 +68,7 @@ class Certificates:
 class Image:
     """A small image in memory: `manifest` (bytes), `blobs` (digest -> bytes), `digest`."""
 
-    def __init__(self, sizes=(1000,), seed=1, os="linux", architecture="amd64", docker=False):
+    def __init__(self, sizes=(1000,), seed=1, os="linux", architecture="amd64", docker=False, annotations=None):
         rng = random.Random(seed)
         self.blobs, layers, diff_ids = {}, [], []
         for number, size in enumerate(sizes):
@@ -84,8 +84,9 @@ class Image:
         self.config = self._blob(json.dumps(config).encode(), self._type(OCI_CONFIG, docker))
         self.layers = layers
         self.media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
+        more = {"annotations": annotations} if annotations else {}
         self.manifest = json.dumps({"schemaVersion": 2, "mediaType": self.media_type, "config": self.config,
-                                    "layers": layers}).encode()  # fmt: skip
+                                    "layers": layers, **more}).encode()  # fmt: skip
         self.digest = digest_of(self.manifest)
         self.platform = {"os": os, "architecture": architecture}
         self.children = []
@@ -105,6 +106,18 @@ class Image:
     def size(self):
         """Config and layers."""
         return sum(map(len, self.blobs.values()))
+
+    def write_layout(self, folder, name):
+        """Makes an OCI image layout with the image under that name."""
+        blobs = pathlib.Path(folder) / "blobs/sha256"
+        blobs.mkdir(parents=True)
+        for digest, data in {**self.blobs, self.digest: self.manifest}.items():
+            (blobs / digest.removeprefix("sha256:")).write_bytes(data)
+        (blobs.parents[1] / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        entry = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.manifest),
+                 "annotations": {"org.opencontainers.image.ref.name": name}}  # fmt: skip
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+        (blobs.parents[1] / "index.json").write_text(json.dumps(index))
 
 
 class Index:
@@ -389,7 +402,30 @@ class TokenServer(Scripted):
         return Answer(200, json.dumps({self._field: token, "expires_in": self._lifetime}))
 
 
-class FakeRegistry(Scripted):
+class Gate:
+    """Who is let in: with a `token_server` who brings a token of it (`realm` is where it is said to be), with a
+    `login` who brings that, else everybody."""
+
+    token_server = realm = login = None
+
+    def refusal(self, request):
+        """The 401, if this request brings no login that is good enough."""
+        sent = request.headers.get("Authorization", "")
+        if self.token_server:
+            token = sent.removeprefix("Bearer ")
+            if token in self.token_server.granted:
+                return None
+            repository = re.match(r"/v2/(.+)/(blobs|manifests|tags)/", request.path)
+            scope = f"repository:{repository[1]}:pull,push" if repository else "registry:catalog:*"
+            realm = self.realm or self.token_server.url + "/token"
+            return Answer(401, '{"errors":[{"code":"UNAUTHORIZED"}]}', {
+                "WWW-Authenticate": f'Bearer realm="{realm}",service="test registry",scope="{scope}"'})  # fmt: skip
+        if self.login and sent != "Basic " + base64.b64encode(":".join(self.login).encode()).decode():
+            return Answer(401, '{"errors":[{"code":"UNAUTHORIZED"}]}', {"WWW-Authenticate": 'Basic realm="test"'})
+        return None
+
+
+class FakeRegistry(Gate, Scripted):
     """A registry in memory. `fault(request)` may answer instead of it; `token_server` makes it want
     bearer tokens, `login` a password."""
 
@@ -408,22 +444,6 @@ class FakeRegistry(Scripted):
         if tag:
             kept[tag] = kept[image.digest]
         return image.digest
-
-    def refusal(self, request):
-        """The 401, if this request brings no login that is good enough."""
-        sent = request.headers.get("Authorization", "")
-        if self.token_server:
-            token = sent.removeprefix("Bearer ")
-            if token in self.token_server.granted:
-                return None
-            repository = re.match(r"/v2/(.+)/(blobs|manifests|tags)/", request.path)
-            scope = f"repository:{repository[1]}:pull,push" if repository else "registry:catalog:*"
-            realm = self.realm or self.token_server.url + "/token"
-            return Answer(401, '{"errors":[{"code":"UNAUTHORIZED"}]}', {
-                "WWW-Authenticate": f'Bearer realm="{realm}",service="test registry",scope="{scope}"'})  # fmt: skip
-        if self.login and sent != "Basic " + base64.b64encode(":".join(self.login).encode()).decode():
-            return Answer(401, '{"errors":[{"code":"UNAUTHORIZED"}]}', {"WWW-Authenticate": 'Basic realm="test"'})
-        return None
 
     def answer(self, request):
         answer = self.fault(request) or self.refusal(request)
