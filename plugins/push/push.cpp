@@ -99,8 +99,8 @@ class Push {
     if (to_.kind == Kind::docker_daemon) return give(image);
     const std::string file_before = file_digest();
     std::optional<oci::Digest> before;
-    const oci::TransferResult result =
-        oci::send(*store_, image, to_, options_, run_, [&](const std::optional<oci::Digest> &tag) {
+    const oci::TransferResult result = oci::send(
+        *store_, image, to_, options_, run_, [&](const std::optional<oci::Digest> &tag, const oci::Digest &) {
           before = tag;
           oci::Pushed{
               .name = to_.str(), .before = tag ? tag->str() : std::string(), .digest = image.digest.str()}

@@ -63,8 +63,8 @@ bool can_delete(Target &target, const Canary &canary) {
   return true;
 }
 
-pipes::http::Source source_of(const std::string &bytes) {
-  return [&bytes, at = std::size_t{0}](char *data, std::size_t size) mutable {
+pipes::http::Source source_of(const std::string &bytes, std::uint64_t offset) {
+  return [&bytes, at = static_cast<std::size_t>(offset)](char *data, std::size_t size) mutable {
     const std::size_t n = std::min(size, bytes.size() - at);
     std::memcpy(data, bytes.data() + at, n);
     at += n;
@@ -73,7 +73,8 @@ pipes::http::Source source_of(const std::string &bytes) {
 }
 
 void push_blob(Target &target, const oci::Descriptor &blob, const std::string &bytes) {
-  target.registry.put_blob(target.canary_repository, blob, [&] { return source_of(bytes); });
+  target.registry.put_blob(target.canary_repository, blob,
+                           [&](std::uint64_t offset) { return source_of(bytes, offset); });
 }
 
 void pull_blob(Target &target, const oci::Descriptor &blob) {

@@ -387,6 +387,8 @@ CURLcode Client::State::transfer(Exchange &exchange) {
   exchange.last_progress = Clock::now();
   for (;;) {
     observer.check_cancelled();
+    if (exchange.request.give_up && exchange.request.give_up())
+      throw sdk::Error(PIPE_E_CANCELLED, "nobody wants the answer any more");
     int running = 0, left = 0;
     if (CURLMcode code = curl_multi_perform(multi.get(), &running); code != CURLM_OK)
       throw sdk::Error(PIPE_E_INTERNAL, std::string("libcurl: ") + curl_multi_strerror(code));

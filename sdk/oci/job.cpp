@@ -6,7 +6,7 @@
 
 namespace pipes::oci {
 namespace {
-constexpr std::size_t kThreads = 6;  // as most tools use on one host
+constexpr std::size_t kThreads = 16;  // the pace of each host has the last word
 }
 
 void Job::parallel(std::size_t count, const std::function<void(std::size_t)> &work) {
@@ -31,22 +31,45 @@ void Job::parallel(std::size_t count, const std::function<void(std::size_t)> &wo
   check_cancelled();
 }
 
-void Job::expect(std::uint64_t bytes) {
-  expected_ += bytes;
+void Job::count(std::int64_t expected, std::int64_t moved) {
+  expected_ += static_cast<std::uint64_t>(expected);
+  moved_ += static_cast<std::uint64_t>(moved);
+  if (whole_ != nullptr) return whole_->count(expected, moved);
   outer_.progress({.id = 0, .done = moved_, .total = expected_, .label = {}});
 }
 
-std::uint64_t Job::begin(std::string_view label, std::uint64_t size, std::uint64_t done) {
-  const std::uint64_t id = next_id_++;
-  outer_.progress({.id = id, .done = done, .total = size, .label = label});
-  return id;
+BlobProgress::BlobProgress(Job &job, const Descriptor &blob)
+    : job_(job),
+      label_(blob.digest.brief()),
+      id_((job.whole_ == nullptr ? job : *job.whole_).next_id_++),
+      size_(blob.size) {
+  job_.count(static_cast<std::int64_t>(size_), 0);
+  report();
 }
 
-void Job::advance(std::uint64_t id, std::string_view label, std::uint64_t bytes, std::uint64_t done,
-                  std::uint64_t size) {
-  moved_ += bytes;
-  outer_.progress({.id = id, .done = done, .total = size, .label = label});
-  outer_.progress({.id = 0, .done = moved_, .total = expected_, .label = {}});
+void BlobProgress::go_on_at(std::uint64_t offset) {
+  if (offset > at_)
+    job_.count(static_cast<std::int64_t>(at_) - static_cast<std::int64_t>(offset), 0);
+  else if (offset < at_)
+    job_.count(0, static_cast<std::int64_t>(offset) - static_cast<std::int64_t>(at_));
+  at_ = offset;
+}
+
+void BlobProgress::add(std::size_t bytes) {
+  at_ += bytes;
+  job_.count(0, static_cast<std::int64_t>(bytes));
+  report();
+}
+
+void BlobProgress::end(bool moved) {
+  if (moved) return;
+  job_.count(-static_cast<std::int64_t>(size_), 0);
+  at_ = size_;
+  report();
+}
+
+void BlobProgress::report() const {
+  job_.progress({.id = id_, .done = at_, .total = size_, .label = label_});
 }
 
 }  // namespace pipes::oci

@@ -13,6 +13,7 @@
 #include <set>
 #include <utility>
 
+#include "image_source.hpp"
 #include "image_tree.hpp"
 
 namespace pipes::oci {
@@ -181,6 +182,7 @@ std::optional<Descriptor> find_image(const LayoutSource &source, std::string_vie
   for (const Json &entry : index["manifests"])
     images.push_back(read_entry(entry, source.where() + ": index.json"));
   if (ref.empty()) {
+    std::erase_if(images, [](const StoredImage &image) { return is_attached_tag(image.name); });
     std::set<Digest> digests;
     std::string names;
     for (const StoredImage &image : images)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/core.h>
@@ -197,6 +198,24 @@ Descriptor select_platform(const Manifest &index, const Platform &platform) {
   throw sdk::Error(
       PIPE_E_NOT_FOUND, fmt::format("the image is not there for {}", platform.str()),
       offered.empty() ? "it names no platform at all" : fmt::format("it is there for {}", offered));
+}
+
+Manifest select_platforms(const Manifest &index, const std::vector<Platform> &platforms) {
+  std::set<Digest> kept;
+  for (const Platform &platform : platforms) kept.insert(select_platform(index, platform).digest);
+  for (const Descriptor &entry : index.manifests) {
+    const auto of = entry.annotations.find("vnd.docker.reference.digest");
+    if (of == entry.annotations.end()) continue;
+    const std::optional<Digest> image = Digest::try_parse(of->second);
+    if (image && kept.contains(*image)) kept.insert(entry.digest);
+  }
+  Json json = Json::parse(index.bytes);
+  Json entries = Json::array();
+  for (Json &entry : json["manifests"])
+    if (kept.contains(Digest::parse(entry["digest"].get<std::string>()))) entries.push_back(std::move(entry));
+  if (entries.size() == index.manifests.size()) return index;
+  json["manifests"] = std::move(entries);
+  return parse_manifest(json.dump(), index.media_type);
 }
 
 }  // namespace pipes::oci

@@ -65,6 +65,13 @@ std::string Registry::origin() {
   return state_->session.origin();
 }
 
+std::shared_ptr<void> Registry::enter() {
+  return std::make_shared<Turn>(state_->session.pace(), state_->session.observer());
+}
+Traffic Registry::traffic() const {
+  return state_->session.traffic();
+}
+
 void Registry::expect_push(const std::string &repository) {
   const std::lock_guard lock(state_->mutex);
   state_->written.insert(repository);
@@ -133,7 +140,7 @@ Manifest Registry::manifest(const std::string &repository, const std::string &re
   }
 }
 
-void Registry::put_manifest(const std::string &repository, const std::string &reference,
+bool Registry::put_manifest(const std::string &repository, const std::string &reference,
                             const Manifest &manifest) {
   const std::string name = state_->named(repository, reference);
   const Call call{.what = "can't push " + name,
@@ -157,6 +164,7 @@ void Registry::put_manifest(const std::string &repository, const std::string &re
         PIPE_E_MISMATCH,
         fmt::format("{} was sent as {}, and the registry has {}", name, manifest.digest.str(), there),
         "the registry, or a proxy before it, changes what it is given");
+  return !response.headers.get("oci-subject").empty();
 }
 
 void Registry::delete_manifest(const std::string &repository, const std::string &reference) {
@@ -175,6 +183,18 @@ void Registry::delete_manifest(const std::string &repository, const std::string 
     throw sdk::Error(PIPE_E_DENIED, call.what + ": this registry can't delete a tag alone",
                      "delete by digest");
   throw_status(response, call.what);
+}
+
+std::optional<Manifest> Registry::referrers(const std::string &repository, const Digest &subject) {
+  const Call call{.what = "can't list what refers to " + state_->named(repository, subject.str()),
+                  .path = "/v2/" + repository + "/referrers/" + subject.str(),
+                  .access = state_->access(repository, false),
+                  .headers = {{"Accept", std::string(kOciIndex)}},
+                  .max_body = kMaxManifestSize};
+  http::Response response = state_->session.send(call);
+  // Registries without it say 404, or what they say of any path that they do not know.
+  if (response.status != 200 || media_type(response.headers) != kOciIndex) return std::nullopt;
+  return parse_manifest(std::move(response.body), kOciIndex);
 }
 
 std::vector<std::string> Registry::tags(const std::string &repository) {

@@ -1,9 +1,9 @@
 #include "registry_session.hpp"
 
 #include <fmt/core.h>
-#include <poll.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "no_progress.hpp"
 #include "registry_error.hpp"
@@ -17,6 +17,17 @@ using Clock = std::chrono::steady_clock;
 constexpr int kMaxTries = 5;
 constexpr std::chrono::milliseconds kFirstDelay = 200ms;
 constexpr std::chrono::milliseconds kLongestDelay = 60s;
+
+// Docker Hub warns nobody: from here on we do.
+constexpr std::uint64_t kFewLeft = 10;
+
+/// The number that a header such as "76;w=21600" begins with (Docker Hub's ratelimit-limit, -remaining).
+std::optional<std::uint64_t> leading_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end == text.data()) return std::nullopt;
+  return value;
+}
 
 std::string api_host(const std::string &host) {
   return host == "docker.io" ? "registry-1.docker.io" : host;
@@ -60,7 +71,8 @@ Session::Session(std::string host, RegistryOptions options, sdk::Observer &obser
       options_(std::move(options)),
       observer_(observer),
       may_be_plain_(options_.insecure || http::Origin::of("https://" + api_host_).loopback()),
-      authorizer_(host_, observer) {}
+      authorizer_(host_, observer),
+      pace_(options_.concurrency, options_.rate) {}
 
 std::string Session::url_of(Scheme scheme, const Call &call) const {
   if (!call.url.empty()) return call.url;
@@ -76,6 +88,7 @@ http::Response Session::exchange_by(Scheme scheme, const Call &call, const std::
   request.start = call.start;
   request.max_body = call.max_body;
   request.no_progress = no_progress_limit(call.no_progress);
+  request.give_up = call.give_up;
   if (call.open) {
     request.source = call.open();
     request.body_size = call.body_size;
@@ -84,6 +97,7 @@ http::Response Session::exchange_by(Scheme scheme, const Call &call, const std::
       call.url.empty() || http::Origin::of(call.url) == http::Origin::of(url_of(scheme, {.what = {}}));
   if (at_home) request.authorization = authorization;
   if (!call.url.empty()) request.sent_by = zone_;
+  ++requests_;
   http::Response response = client.send(request);
   if (call.url.empty()) {
     scheme_ = scheme;
@@ -128,7 +142,9 @@ http::Response Session::send_once(const Call &call) {
     response = exchange(call, better, *client);
     if (response.status == 401 && is_ours()) authorizer_.deny(call.access);
   }
+  if (response.status == 429 || response.status == 503) pace_.complained();
   if (is_transient(response.status)) throw_status(response, call.what);
+  watch_quota(response);
   return response;
 }
 
@@ -171,6 +187,7 @@ bool Session::wait_to_retry(const sdk::Error &error, int &tries) {
     delay = std::chrono::milliseconds(static_cast<std::int64_t>(static_cast<double>(grown.count()) * jitter));
   }
   not_before_ = std::max(not_before_, Clock::now() + delay);
+  ++retries_;
   observer_.log(sdk::Level::info, fmt::format("{}; next try in {:.1f} s", error.message,
                                               static_cast<double>(delay.count()) / 1000));
   return true;
@@ -182,12 +199,16 @@ void Session::wait_for_turn() {
     const std::lock_guard lock(mutex_);
     until = not_before_;
   }
-  for (Clock::duration left; (left = until - Clock::now()) > 0s;) {
-    observer_.check_cancelled();
-    pollfd cancel{observer_.cancel_fd(), POLLIN, 0};
-    const auto pause = std::min<Clock::duration>(left, 500ms);
-    ::poll(&cancel, 1, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(pause).count()));
-  }
+  sleep_until(until, observer_);
+}
+
+void Session::watch_quota(const http::Response &response) {
+  const std::optional<std::uint64_t> left = leading_number(response.headers.get("ratelimit-remaining"));
+  if (!left || *left >= kFewLeft || quota_told_.exchange(true)) return;
+  const std::string_view limit = response.headers.get("ratelimit-limit");
+  observer_.log(sdk::Level::warning,
+                fmt::format("{} lets {} more images be pulled{}; log in for more, or wait", host_, *left,
+                            limit.empty() ? "" : fmt::format(" (limit {})", limit)));
 }
 
 }  // namespace pipes::oci

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "auth.hpp"
+#include "pace.hpp"
 
 namespace pipes::oci {
 
@@ -34,6 +35,7 @@ struct Call {
   std::function<void(const http::Response &)> start{};
   std::size_t max_body = 8u << 20;
   std::chrono::milliseconds no_progress{60'000};
+  std::function<bool()> give_up{};
 };
 
 class Session {
@@ -53,6 +55,9 @@ class Session {
   /// scheme://host[:port]; asks the registry if the scheme is not known.
   std::string origin();
 
+  Pace &pace() { return pace_; }
+  Traffic traffic() const { return {.requests = requests_, .retries = retries_}; }
+
   /// After a failure: waits as long as is due and returns true, or returns false where another try
   /// makes no sense. `tries` counts them.
   bool wait_to_retry(const sdk::Error &, int &tries);
@@ -66,6 +71,7 @@ class Session {
   [[noreturn]] void throw_plain(const http::TlsError &) const;
   std::string url_of(Scheme, const Call &) const;
   void wait_for_turn();
+  void watch_quota(const http::Response &);
 
   const std::string host_;      // as in names: "docker.io"
   const std::string api_host_;  // "registry-1.docker.io"
@@ -75,6 +81,9 @@ class Session {
   Authorizer authorizer_;
   std::atomic<Scheme> scheme_ = Scheme::unknown;
   std::atomic<http::Zone> zone_ = http::Zone::internet;
+  Pace pace_;
+  std::atomic<std::uint64_t> requests_ = 0, retries_ = 0;
+  std::atomic<bool> quota_told_ = false;
   std::mutex mutex_;
   std::vector<std::unique_ptr<http::Client>> idle_;
   std::chrono::steady_clock::time_point not_before_{};  // Retry-After holds for the whole host

@@ -22,14 +22,6 @@ struct Registry::State {
   std::string named(const std::string &repository, const std::string &reference) const;
   std::string named(const std::string &repository, const Digest &blob) const;
 
-  /// One try: POST, and PUT unless it was mounted (true).
-  bool upload(const std::string &repository, const Descriptor &, const std::function<http::Source()> &open,
-              const std::string &mount_from);
-  /// The answer to the POST: 202, or 201 where it was mounted.
-  http::Response start_upload(const std::string &repository, const Digest &, const std::string &mount_from);
-  void finish_upload(const std::string &repository, const Descriptor &, const std::string &location,
-                     const std::function<http::Source()> &open);
-
   Session session;
   std::mutex mutex;
   std::set<std::string> written;  // repositories that are pushed to

@@ -36,7 +36,7 @@ void make_folder(const fs::path &path, mode_t mode = 0777) {
 
 /// What a store that another process is just making may hold already.
 bool is_ours(const std::string &name) {
-  constexpr std::array kNames{"oci-layout", ".partial",   ".lock",          kInUse,
+  constexpr std::array kNames{"oci-layout", ".partial",   ".uploads",       ".lock",         kInUse,
                               "blobs",      "index.json", "index.json.tmp", "oci-layout.tmp"};
   return std::ranges::find(kNames, name) != kNames.end();
 }

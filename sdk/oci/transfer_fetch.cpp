@@ -3,26 +3,12 @@
 #include <pipe/oci/archive.hpp>
 #include <pipe/oci/transfer.hpp>
 
-#include <sys/stat.h>
-
-#include <algorithm>
-
-#include "image_tree.hpp"
-#include "job.hpp"
+#include "image_copy.hpp"
 #include "json.hpp"
 #include "registries_conf.hpp"
 
 namespace pipes::oci {
 namespace {
-
-/// A manifest that is in the store already, whatever its size.
-std::optional<Manifest> stored_manifest(const Store &store, const Digest &digest) {
-  struct stat status {};
-  if (::lstat(store.blob_path(digest).c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  Descriptor descriptor{
-      .media_type = {}, .digest = digest, .size = static_cast<std::uint64_t>(status.st_size)};
-  return parse_manifest(store.read(descriptor), {}, digest);
-}
 
 /// What the config says the image runs on; nothing for artifacts.
 std::optional<Platform> platform_in_config(const Store &store, const Manifest &manifest) {
@@ -34,113 +20,29 @@ std::optional<Platform> platform_in_config(const Store &store, const Manifest &m
   return Platform{.os = text("os"), .architecture = text("architecture"), .variant = text("variant")};
 }
 
-/// Fetches one image from one registry.
-class Fetch {
- public:
-  Fetch(const Endpoint &from, const RegistryOptions &options, Store &store, sdk::Observer &observer)
-      : job_(observer),
-        registry_(from.reference.registry, options, job_),
-        reference_(from.reference),
-        store_(store) {}
+void check_platform(const Store &store, const Reference &reference, const Platform &wanted, Descriptor &image,
+                    sdk::Observer &observer) {
+  if (!image.platform) image.platform = platform_in_config(store, store.manifest(image));
+  if (image.platform && !wanted.matches(*image.platform))
+    observer.log(sdk::Level::warning, fmt::format("{} is made for {} only, not for {}", reference.familiar(),
+                                                  image.platform->str(), wanted.str()));
+}
 
-  TransferResult run(const PlatformChoice &choice) {
-    Manifest root = read_root();
-    TransferResult result{.image = root.descriptor(), .source_digest = root.digest};
-    while (root.is_index() && !choice.all) {
-      result.image = select_platform(root, choice.platform);
-      root = read_manifest(result.image);
-    }
-    const ImageTree tree = walk_image(std::move(root), [this](const std::vector<Descriptor> &level) {
-      std::vector<std::optional<Manifest>> read(level.size());
-      job_.parallel(level.size(), [&](std::size_t i) { read[i] = read_manifest(level[i]); });
-      std::vector<Manifest> manifests;
-      for (std::optional<Manifest> &manifest : read) manifests.push_back(std::move(*manifest));
-      return manifests;
-    });
-    fetch_blobs(tree, result);
-    for (const Manifest &manifest : tree.manifests) store_.put(manifest.bytes, manifest.media_type);
-    if (!choice.all) check_platform(tree.root(), choice.platform, result.image);
-    return result;
-  }
-
- private:
-  Manifest read_root() {
-    if (reference_.digest)
-      if (std::optional<Manifest> here = stored_manifest(store_, *reference_.digest)) return std::move(*here);
-    return registry_.manifest(reference_.repository, reference_.identifier());
-  }
-
-  Manifest read_manifest(const Descriptor &descriptor) {
-    if (store_.has(descriptor)) return store_.manifest(descriptor);
-    Manifest manifest = registry_.manifest(reference_.repository, descriptor.digest.str());
-    if (manifest.bytes.size() != descriptor.size)
-      throw sdk::Error(PIPE_E_MISMATCH,
-                       fmt::format("the manifest {} has {} bytes, and its index says {}",
-                                   descriptor.digest.brief(), manifest.bytes.size(), descriptor.size),
-                       "the index is wrong: ask who made it");
-    return manifest;
-  }
-
-  void fetch_blobs(const ImageTree &tree, TransferResult &result) {
-    std::vector<Descriptor> missing;
-    std::ranges::copy_if(tree.blobs, std::back_inserter(missing),
-                         [this](const Descriptor &b) { return !store_.has(b); });
-    std::uint64_t bytes = 0;
-    for (const Descriptor &blob : missing) bytes += blob.size;
-    job_.expect(bytes);
-    job_.parallel(missing.size(), [&](std::size_t i) { fetch_blob(missing[i]); });
-    result.size = tree.blob_bytes();
-    result.bytes = job_.moved();
-    result.moved = missing.size();
-    result.skipped = tree.blobs.size() - missing.size();
-  }
-
-  void fetch_blob(const Descriptor &blob) {
-    try {
-      if (download(blob) || download(blob)) return;
-    } catch (const sdk::Error &error) {
-      if (error.status != PIPE_E_NOT_FOUND || !is_foreign(blob)) throw;
-      throw sdk::Error(PIPE_E_NOT_FOUND, error.message,
-                       "it is a layer that only its owner distributes; pipe does not fetch those");
-    }
-    throw sdk::Error(
-        PIPE_E_MISMATCH,
-        fmt::format("the blob {} came with other content than its digest says", blob.digest.str()),
-        "the registry's storage is damaged, or a proxy changes what it sends");
-  }
-
-  /// False: what an earlier run had left of it was wrong, and is gone now.
-  bool download(const Descriptor &blob) {
-    BlobWriter writer = store_.resume(blob);
-    const std::uint64_t before = writer.written();
-    const std::string label = blob.digest.brief();
-    const std::uint64_t id = job_.begin(label, blob.size, before);
-    const http::Sink sink = [&](const char *data, std::size_t size) {
-      writer.write(data, size);
-      job_.advance(id, label, size, writer.written(), blob.size);
-    };
-    registry_.get_blob(reference_.repository, blob, sink, before);
-    try {
-      writer.commit();
-      return true;
-    } catch (const sdk::Error &error) {
-      if (error.status != PIPE_E_MISMATCH || before == 0) throw;
-      return false;
-    }
-  }
-
-  void check_platform(const Manifest &manifest, const Platform &wanted, Descriptor &image) {
-    if (!image.platform) image.platform = platform_in_config(store_, manifest);
-    if (image.platform && !wanted.matches(*image.platform))
-      job_.log(sdk::Level::warning, fmt::format("{} is made for {} only, not for {}", reference_.familiar(),
-                                                image.platform->str(), wanted.str()));
-  }
-
-  Job job_;
-  Registry registry_;
-  const Reference &reference_;
-  Store &store_;
-};
+TransferResult fetch_from(const Endpoint &from, const PlatformChoice &choice, const RegistryOptions &options,
+                          Store &store, sdk::Observer &observer) {
+  Job job(observer);
+  Registry registry(from.reference.registry, options, job);
+  RegistrySource source(registry, from.reference.repository, job);
+  BlobBoard board;
+  StoreTarget target(store, board);
+  const CopyOptions what{.platforms = choice.all ? std::vector<Platform>() : std::vector{choice.platform},
+                         .referrers = Referrers::none};
+  TransferResult result = ImageCopy(source, target, what, job).run(from.reference.identifier(), {}, {}, {});
+  result.requests = registry.traffic().requests;
+  result.retries = registry.traffic().retries;
+  if (!choice.all) check_platform(store, from.reference, choice.platform, result.image, observer);
+  return result;
+}
 
 TransferResult fetch_from_registry(const Reference &reference, const PlatformChoice &choice,
                                    const RegistryOptions &options, Store &store, sdk::Observer &observer) {
@@ -148,7 +50,7 @@ TransferResult fetch_from_registry(const Reference &reference, const PlatformCho
     RegistryOptions how = options;
     how.insecure = how.insecure || endpoint.insecure;
     try {
-      return Fetch(endpoint, how, store, observer).run(choice);
+      return fetch_from(endpoint, choice, how, store, observer);
     } catch (const sdk::Error &error) {
       if (!endpoint.mirror || error.status == PIPE_E_CANCELLED || error.status == PIPE_E_IO) throw;
       observer.log(sdk::Level::warning,

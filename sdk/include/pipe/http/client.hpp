@@ -94,6 +94,8 @@ struct Request {
   /// Of Response::body; more is PIPE_E_INVALID (the bodies of errors are cut instead).
   std::size_t max_body = 8u << 20;
   bool follow = true;  // redirects, of GET and HEAD
+  /// Asked twice a second: true ends it with PIPE_E_CANCELLED.
+  std::function<bool()> give_up{};
   /// Set where an answer named this URL: where that answer came from.
   std::optional<Zone> sent_by{};
   /// Neither a byte up nor down for so long is PIPE_E_TIMEOUT; 0: never.

@@ -68,5 +68,9 @@ Manifest parse_manifest(std::string bytes, std::string_view content_type,
 
 /// The entry of `index` for `platform`; throws PIPE_E_NOT_FOUND with the list of what there is.
 Descriptor select_platform(const Manifest &index, const Platform &platform);
+/// An index of those entries of `index` that are for these platforms, with the attestations that belong to
+/// them and all that the index says besides; it has a digest of its own, unless nothing was left out. Throws
+/// PIPE_E_NOT_FOUND where one of them is missing.
+Manifest select_platforms(const Manifest &index, const std::vector<Platform> &);
 
 }  // namespace pipes::oci

@@ -20,6 +20,16 @@ namespace pipes::oci {
 struct RegistryOptions {
   bool insecure = false;  // plain HTTP or an unverified certificate; loopback may always be plain HTTP
   std::string ca_file;    // PEM; empty: the system's
+  /// At most so many things at once; 0: begins with 8 and goes up to 16, down where the host complains.
+  std::size_t concurrency = 0;
+  std::uint64_t rate = 0;  // bytes a second, of blobs, both ways; 0: any
+
+  bool operator==(const RegistryOptions &) const = default;
+};
+
+/// What a registry was asked for.
+struct Traffic {
+  std::uint64_t requests = 0, retries = 0;
 };
 
 /// Talks to one registry. Any thread may call any member: each thread has connections of its own, all
@@ -54,8 +64,9 @@ class Registry {
   std::optional<Descriptor> head_manifest(const std::string &repository, const std::string &reference);
   /// GET, checked against the digest when `reference` is one.
   Manifest manifest(const std::string &repository, const std::string &reference);
-  /// PUT of the exact bytes under a tag or its digest; compares the digest that the registry reports.
-  void put_manifest(const std::string &repository, const std::string &reference, const Manifest &);
+  /// PUT of the exact bytes under a tag or its digest; compares the digest that the registry reports. True
+  /// where the registry says that it lists it among the referrers of its subject (OCI-Subject).
+  bool put_manifest(const std::string &repository, const std::string &reference, const Manifest &);
   /// DELETE by digest (or by tag, where the registry can). PIPE_E_DENIED says when deletion is off.
   void delete_manifest(const std::string &repository, const std::string &reference);
   std::vector<std::string> tags(const std::string &repository);
@@ -65,19 +76,32 @@ class Registry {
   /// HEAD. Throws PIPE_E_MISMATCH if the registry reports another size.
   bool has_blob(const std::string &repository, const Descriptor &);
   /// GET from `offset` to the end. The caller hashes; too many or too few bytes are PIPE_E_MISMATCH. A
-  /// broken connection goes on from where it was, where the server answers 206.
+  /// broken connection goes on from where it was, where the server answers 206. `give_up` is asked now and
+  /// then: true ends it with PIPE_E_CANCELLED.
   void get_blob(const std::string &repository, const Descriptor &, const http::Sink &,
-                std::uint64_t offset = 0);
-  /// POST + PUT. `open` gives the content from its start, and again for each new try. With `mount_from`,
-  /// the POST asks to mount from that repository of this host; true: it did, nothing was sent.
-  bool put_blob(const std::string &repository, const Descriptor &, const std::function<http::Source()> &open,
+                std::uint64_t offset = 0, const std::function<bool()> &give_up = {});
+  /// The content of a blob from `offset` on; asked for at each try.
+  using OpenBlob = std::function<http::Source(std::uint64_t offset)>;
+  /// POST + PUT. With `mount_from`, the POST asks to mount from that repository of this host; true: it did,
+  /// nothing was sent. An upload that broke goes on from what the registry says it has, where it keeps
+  /// that (distribution-spec, "Pushing a blob in chunks"), a large one also in a later run; else from the
+  /// start.
+  bool put_blob(const std::string &repository, const Descriptor &, const OpenBlob &open,
                 const std::string &mount_from = {});
   /// Mounts from another repository of this host. False: the registry wants the bytes (its upload is
   /// cancelled).
   bool mount_blob(const std::string &repository, const Digest &, const std::string &from);
 
+  /// The manifests that refer to `subject` (distribution-spec, "Listing Referrers"). nullopt: the registry
+  /// keeps no such list, and the fallback tag holds it.
+  std::optional<Manifest> referrers(const std::string &repository, const Digest &subject);
+  /// Waits until this host may be asked for one more thing at once. Let the result go when that is done.
+  std::shared_ptr<void> enter();
+  Traffic traffic() const;
+
+  struct State;  // for the inside
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

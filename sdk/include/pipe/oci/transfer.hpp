@@ -34,6 +34,8 @@ struct TransferResult {
   std::uint64_t size = 0;                             // config and layers, bytes
   std::uint64_t bytes = 0;                            // that really moved
   std::uint64_t moved = 0, mounted = 0, skipped = 0;  // blobs
+  std::uint64_t referrers = 0;                        // signatures, SBOMs … that went along, or were there
+  std::uint64_t requests = 0, retries = 0;            // at both sides
   bool unchanged = false;                             // of a registry's tag: it was there already
 };
 
@@ -57,8 +59,8 @@ std::optional<std::uint64_t> stored_size(const Store &, const Descriptor &image)
 /// index, the tag last. Existing blobs are skipped (HEAD), mounted where another repository of that
 /// registry is known to hold them. The digest there is compared with the one sent
 /// (PIPE_E_MISMATCH). `before_change` is told what a registry's tag points at (nullopt: there is none)
-/// before anything is changed there; it is not called where nothing has to be.
-using BeforeChange = std::function<void(const std::optional<Digest> &)>;
+/// and what it will point at, before anything is changed there; it is not called where nothing has to be.
+using BeforeChange = std::function<void(const std::optional<Digest> &now, const Digest &next)>;
 TransferResult send(Store &, const Descriptor &image, const ImageName &to, const RegistryOptions &,
                     sdk::Observer &, const BeforeChange &before_change = {});
 

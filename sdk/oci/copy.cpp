@@ -1,0 +1,231 @@
+// From anywhere to anywhere: puts together the ends of a copy.
+#include <pipe/oci/copy.hpp>
+
+#include <fmt/core.h>
+#include <stdlib.h>
+#include <pipe/oci/archive.hpp>
+
+#include <map>
+#include <mutex>
+#include <system_error>
+
+#include "image_copy.hpp"
+#include "registries_conf.hpp"
+
+namespace pipes::oci {
+namespace {
+
+namespace fs = std::filesystem;
+using Kind = ImageName::Kind;
+
+/// A store that is gone when this is.
+class Scratch {
+ public:
+  explicit Scratch(const fs::path &folder) {
+    std::string name = (folder / ".pipe-XXXXXX").string();
+    std::error_code ignored;
+    fs::create_directories(folder, ignored);
+    if (::mkdtemp(name.data()) == nullptr) throw_io("create", name, errno);
+    path_ = name;
+    store_.emplace(path_ / "store");
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
+  Store &store() { return *store_; }
+
+ private:
+  fs::path path_;
+  std::optional<Store> store_;
+};
+
+fs::path folder_of(const std::string &file) {
+  const fs::path parent = fs::path(file).parent_path();
+  return parent.empty() ? fs::path(".") : parent;
+}
+
+RegistryOptions options_at(const Endpoint &endpoint, RegistryOptions options) {
+  options.insecure = options.insecure || endpoint.insecure;
+  return options;
+}
+
+/// Where an image of a file or a folder is read from.
+struct OpenedSource {
+  std::unique_ptr<Scratch> scratch;
+  std::unique_ptr<LayoutSource> layout;
+  std::unique_ptr<LayoutImages> images;
+  std::string reference;
+};
+
+OpenedSource open_files(const ImageName &from) {
+  OpenedSource opened;
+  opened.reference = from.ref;
+  if (from.kind == Kind::oci_layout) {
+    opened.layout = std::make_unique<FolderSource>(from.path);
+  } else {
+    auto tar = std::make_unique<TarSource>(from.path, folder_of(from.path));
+    if (tar->open("oci-layout")) {
+      opened.layout = std::move(tar);
+    } else {
+      // Of an old docker-archive the layers are yet to be compressed.
+      opened.scratch = std::make_unique<Scratch>(folder_of(from.path));
+      Store &store = opened.scratch->store();
+      opened.reference = import_archive(from.path, from.ref, store).digest.str();
+      opened.layout = std::make_unique<FolderSource>(store.path());
+    }
+  }
+  opened.images = std::make_unique<LayoutImages>(*opened.layout);
+  return opened;
+}
+
+}  // namespace
+
+struct Copier::State {
+  State(RegistryOptions from, RegistryOptions to, sdk::Observer &observer)
+      : from_options(std::move(from)), to_options(std::move(to)), whole(observer) {}
+
+  /// One object a host and a login, so that a token, a scheme and a pace are found once.
+  Registry &at(const std::string &host, const RegistryOptions &options) {
+    const std::lock_guard lock(mutex);
+    for (const auto &[known, registry] : registries)
+      if (known.first == host && known.second == options) return *registry;
+    registries.emplace_back(std::pair(host, options), std::make_unique<Registry>(host, options, whole));
+    return *registries.back().second;
+  }
+  BlobBoard &board(const std::string &target) {
+    const std::lock_guard lock(mutex);
+    return boards[target];
+  }
+  Traffic traffic() {
+    const std::lock_guard lock(mutex);
+    Traffic sum;
+    for (const auto &[key, registry] : registries) {
+      sum.requests += registry->traffic().requests;
+      sum.retries += registry->traffic().retries;
+    }
+    return sum;
+  }
+
+  /// Calls `work(source, reference in it)`, for one mirror after the other and then the registry itself.
+  template <class Work>
+  auto from_registry(const Reference &reference, Work work) {
+    const std::vector<Endpoint> endpoints = RegistriesConf::load().to_pull(reference);
+    for (const Endpoint &endpoint : endpoints) {
+      try {
+        RegistrySource source(at(endpoint.reference.registry, options_at(endpoint, from_options)),
+                              endpoint.reference.repository, whole);
+        return work(source, endpoint.reference.identifier());
+      } catch (const sdk::Error &error) {
+        if (!endpoint.mirror || error.status == PIPE_E_CANCELLED) throw;
+        whole.log(sdk::Level::warning,
+                  fmt::format("mirror {}: {}", endpoint.reference.registry, error.message));
+      }
+    }
+    throw sdk::Error(PIPE_E_INTERNAL, "a name without a place to fetch it from");
+  }
+
+  RegistryTarget to_registry(const Reference &reference) {
+    const Endpoint endpoint = RegistriesConf::load().to_push(reference);
+    return RegistryTarget(at(endpoint.reference.registry, options_at(endpoint, to_options)),
+                          endpoint.reference.repository, board(endpoint.reference.registry));
+  }
+
+  template <class Work>
+  auto from_any(const ImageName &from, Work work) {
+    if (from.kind == Kind::registry) return from_registry(from.reference, work);
+    OpenedSource source = open_files(from);
+    return work(*source.images, source.reference);
+  }
+
+  TransferResult copy(const ImageName &from, ImageTarget &to, const std::string &tag,
+                      const std::optional<Digest> &wanted, const CopyOptions &options,
+                      const BeforeChange &before_change) {
+    const Traffic before = traffic();
+    TransferResult result = from_any(from, [&](ImageSource &source, const std::string &reference) {
+      Job job(whole);
+      return ImageCopy(source, to, options, job).run(reference, tag, wanted, before_change);
+    });
+    result.requests = traffic().requests - before.requests;
+    result.retries = traffic().retries - before.retries;
+    return result;
+  }
+
+  const RegistryOptions from_options, to_options;
+  Job whole;
+  std::mutex mutex;
+  std::vector<std::pair<std::pair<std::string, RegistryOptions>, std::unique_ptr<Registry>>> registries;
+  std::map<std::string, BlobBoard> boards;  // by registry or folder
+};
+
+Copier::Copier(RegistryOptions from, RegistryOptions to, sdk::Observer &observer)
+    : state_(std::make_unique<State>(std::move(from), std::move(to), observer)) {}
+Copier::~Copier() = default;
+
+TransferResult Copier::copy(const ImageName &from, const ImageName &to, const CopyOptions &options,
+                            const BeforeChange &before_change) {
+  switch (to.kind) {
+    case Kind::registry: {
+      RegistryTarget target = state_->to_registry(to.reference);
+      return state_->copy(from, target, to.reference.tag, to.reference.digest, options, before_change);
+    }
+    case Kind::oci_layout: {
+      std::error_code ignored;
+      fs::create_directories(to.path, ignored);  // as the umask lets; a store of our own is for nobody else
+      Store store(to.path);
+      StoreTarget target(store, state_->board(to.path));
+      TransferResult result = state_->copy(from, target, to.ref, {}, options, before_change);
+      if (to.ref.empty()) set_image(to.path, {{}, result.image});
+      return result;
+    }
+    case Kind::oci_archive:
+    case Kind::docker_archive: {
+      Scratch scratch(folder_of(to.path));
+      BlobBoard board;
+      StoreTarget target(scratch.store(), board);
+      CopyOptions alone = options;
+      alone.referrers = Referrers::none;  // an archive holds one image
+      TransferResult result = state_->copy(from, target, {}, {}, alone, before_change);
+      if (to.kind == Kind::oci_archive)
+        export_oci_archive(scratch.store(), result.image, to.ref, to.path);
+      else
+        export_docker_archive(scratch.store(), result.image,
+                              to.ref.empty() ? std::vector<std::string>() : std::vector{to.ref}, to.path);
+      return result;
+    }
+    case Kind::docker_daemon:
+      break;
+  }
+  throw sdk::Error(PIPE_E_INVALID, to.str() + " lies in an engine, which is not asked here");
+}
+
+CopyForecast Copier::forecast(const ImageName &from, const ImageName &to, const CopyOptions &options) {
+  const auto forecast = [&](ImageTarget &target, const std::string &tag) {
+    return state_->from_any(from, [&](ImageSource &source, const std::string &reference) {
+      Job job(state_->whole);
+      return ImageCopy(source, target, options, job).forecast(reference, tag);
+    });
+  };
+  if (to.kind == Kind::registry) {
+    RegistryTarget target = state_->to_registry(to.reference);
+    return forecast(target, to.reference.tag);
+  }
+  if (to.kind == Kind::oci_layout && fs::exists(fs::path(to.path) / "oci-layout")) {
+    Store store(to.path);
+    StoreTarget target(store, state_->board(to.path));
+    return forecast(target, to.ref);
+  }
+  NoTarget nothing;
+  return forecast(nothing, {});
+}
+
+Registry &Copier::source(const std::string &host) {
+  return state_->at(host, state_->from_options);
+}
+Registry &Copier::target(const std::string &host) {
+  return state_->at(host, state_->to_options);
+}
+
+}  // namespace pipes::oci
