@@ -47,9 +47,10 @@ std::optional<UniqueFd> lock_partial(const std::filesystem::path &path, int flag
       throw_io("lock", path, errno);
     }
     // Or its writer renamed it: what is locked here would be a blob, and no longer a partial file.
-    struct stat locked {}, named{};
-    if (fstat(fd.get(), &locked) == 0 && lstat(path.c_str(), &named) == 0 &&
-        locked.st_ino == named.st_ino && locked.st_dev == named.st_dev)
+    struct stat locked {
+    }, named{};
+    if (fstat(fd.get(), &locked) == 0 && lstat(path.c_str(), &named) == 0 && locked.st_ino == named.st_ino &&
+        locked.st_dev == named.st_dev)
       return fd;
   }
   return std::nullopt;

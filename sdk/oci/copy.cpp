@@ -109,15 +109,12 @@ struct Copier::State {
     return sum;
   }
 
-  /// Calls `work(source, reference in it)`, for one mirror after the other and then the registry itself.
+  /// Calls `work` for one mirror after the other and then the registry itself, until it is done.
   template <class Work>
-  auto from_registry(const Reference &reference, Work work) {
-    const std::vector<Endpoint> endpoints = RegistriesConf::load().to_pull(reference);
+  auto from_endpoints(const std::vector<Endpoint> &endpoints, Work work) {
     for (const Endpoint &endpoint : endpoints) {
       try {
-        RegistrySource source(at(endpoint.reference.registry, options_at(endpoint, from_options)),
-                              endpoint.reference.repository, whole);
-        return work(source, endpoint.reference.identifier());
+        return work(endpoint);
       } catch (const sdk::Error &error) {
         if (!endpoint.mirror || error.status == PIPE_E_CANCELLED) throw;
         whole.log(sdk::Level::warning,
@@ -125,6 +122,15 @@ struct Copier::State {
       }
     }
     throw sdk::Error(PIPE_E_INTERNAL, "a name without a place to fetch it from");
+  }
+
+  template <class Work>
+  auto from_registry(const Reference &reference, Work work) {
+    return from_endpoints(RegistriesConf::load().to_pull(reference), [&](const Endpoint &endpoint) {
+      RegistrySource source(at(endpoint.reference.registry, options_at(endpoint, from_options)),
+                            endpoint.reference.repository, whole);
+      return work(source, endpoint.reference.identifier());
+    });
   }
 
   RegistryTarget to_registry(const Reference &reference) {
@@ -219,6 +225,18 @@ CopyForecast Copier::forecast(const ImageName &from, const ImageName &to, const 
   }
   NoTarget nothing;
   return forecast(nothing, {});
+}
+
+std::vector<std::string> Copier::tags(const Reference &repository) {
+  const std::vector<Endpoint> endpoints = RegistriesConf::load().to_pull(repository);
+  return state_->from_endpoints(endpoints, [&](const Endpoint &endpoint) {
+    return state_->at(endpoint.reference.registry, options_at(endpoint, state_->from_options))
+        .tags(endpoint.reference.repository);
+  });
+}
+
+Traffic Copier::traffic() const {
+  return state_->traffic();
 }
 
 Registry &Copier::source(const std::string &host) {

@@ -150,18 +150,25 @@ void Download::run() {
 }
 
 void Download::stream() {
-  Call call = call_for_(at_ > 0 ? fmt::format("{}-", at_) : std::string());
+  Call call = call_for_(at_ > 0 && resumes_ ? fmt::format("{}-", at_) : std::string());
   call.start = [this](const http::Response &response) { start(response); };
   call.sink = [this](const char *data, std::size_t size) { take(data, size); };
   const http::Response response = session_.send_once(call);
   if (response.status == 404)
     throw sdk::Error(PIPE_E_NOT_FOUND, name_ + " does not exist" + explain(response),
                      "the image there is incomplete: push it again");
+  if (response.status == 416 && at_ > 0 && resumes_) {
+    resumes_ = ranges_work_ = false;
+    return stream();
+  }
   if (response.status != 200 && response.status != 206) throw_status(response, call.what);
   if (!done()) throw wrong_size(std::to_string(at_));
 }
 
 void Download::start(const http::Response &response) {
+  if (response.headers.get("content-type").starts_with("text/html"))
+    throw sdk::Error(PIPE_E_INVALID, fmt::format("a web page came where {} was asked for", name_),
+                     "is there a proxy that wants a login, or is this a registry's user interface?");
   skip_ = at_;  // a 200 begins at the beginning, whatever was asked for
   begun_at_ = at_;
   begun_ = Clock::now();

@@ -43,6 +43,7 @@ class Download {
   std::uint64_t at_, skip_ = 0;
 
   bool ranges_work_ = true;  // as far as is known
+  bool resumes_ = true;      // else what is there already comes again, and is left out
   bool ranges_offered_ = false;
   std::uint64_t begun_at_ = 0;
   std::chrono::steady_clock::time_point begun_{};

@@ -1,6 +1,7 @@
 #pragma once
 // Where images are read from: one repository of a registry, or a layout. For .cpp files of this folder only.
 #include <pipe/http/client.hpp>
+#include <pipe/oci/copy.hpp>
 #include <pipe/oci/manifest.hpp>
 #include <pipe/oci/registry.hpp>
 
@@ -40,8 +41,6 @@ class ImageSource {
 /// "sha256-…": the tag that lists what refers to a manifest, where a registry has no list of its own
 /// (distribution-spec, "Referrers Tag Schema").
 std::string fallback_tag(const Digest &subject);
-/// Whether a tag is that, or one of cosign's (sha256-….sig): not an image of its own.
-bool is_attached_tag(std::string_view tag);
 
 class RegistrySource final : public ImageSource {
  public:

@@ -9,6 +9,18 @@
 namespace pipes::oci {
 namespace {
 
+/// Calls `work`, and once more where what came was wrong: damage on the way happens once, damage at the
+/// source comes again.
+template <class Work>
+auto twice(const Job &job, Work work) {
+  try {
+    return work();
+  } catch (const sdk::Error &error) {
+    if (error.status != PIPE_E_MISMATCH || job.cancelled()) throw;
+  }
+  return work();
+}
+
 /// Calls `work` for a blob that nobody else is at; `work` returns how it came there.
 template <class Work>
 Placed once(BlobBoard &board, const Digest &blob, const std::string &repository, const Job &job, Work work) {
@@ -68,7 +80,8 @@ Placed RegistryTarget::place(const Descriptor &blob, ImageSource &from, Job &job
     std::string mount_from = moved_to;
     if (mount_from.empty()) mount_from = from.repository_at(registry_);
     if (mount_from.empty() && known_elsewhere_) mount_from = known_elsewhere_(blob.digest);
-    return upload(blob, from, mount_from == repository_ ? std::string() : mount_from, job);
+    if (mount_from == repository_) mount_from.clear();
+    return twice(job, [&] { return upload(blob, from, mount_from, job); });
   });
 }
 
@@ -123,21 +136,18 @@ Placed StoreTarget::place(const Descriptor &blob, ImageSource &from, Job &job) {
   return once(board_, blob.digest, {}, job, [&](const std::string &) {
     if (store_.has(blob)) return Placed::skipped;
     try {
-      if (download(blob, from, job) || download(blob, from, job)) return Placed::moved;
+      twice(job, [&] { return download(blob, from, job); });
+      return Placed::moved;
     } catch (const sdk::Error &error) {
       if (error.status != PIPE_E_NOT_FOUND || !is_foreign(blob)) throw;
       throw sdk::Error(PIPE_E_NOT_FOUND, error.message,
                        "it is a layer that only its owner distributes; pipe does not fetch those");
     }
-    throw sdk::Error(
-        PIPE_E_MISMATCH,
-        fmt::format("the blob {} came with other content than its digest says", blob.digest.str()),
-        "the registry's storage is damaged, or a proxy changes what it sends");
   });
 }
 
-/// False: what an earlier run had left of it was wrong, and is gone now.
-bool StoreTarget::download(const Descriptor &blob, ImageSource &from, Job &job) {
+/// What proved wrong is gone; so is what an earlier run had left of it.
+void StoreTarget::download(const Descriptor &blob, ImageSource &from, Job &job) {
   BlobWriter writer = store_.resume(blob);
   const std::uint64_t before = writer.written();
   BlobProgress progress(job, blob);
@@ -151,11 +161,12 @@ bool StoreTarget::download(const Descriptor &blob, ImageSource &from, Job &job) 
       before, [&] { return job.cancelled(); });
   try {
     writer.commit();
-    progress.end(true);
-    return true;
   } catch (const sdk::Error &error) {
-    if (error.status != PIPE_E_MISMATCH || before == 0) throw;
-    return false;
+    if (error.status != PIPE_E_MISMATCH) throw;
+    throw sdk::Error(
+        PIPE_E_MISMATCH,
+        fmt::format("the blob {} came with other content than its digest says", blob.digest.str()),
+        "the registry's storage is damaged, or a proxy changes what it sends");
   }
 }
 

@@ -86,7 +86,7 @@ class StoreTarget final : public ImageTarget {
   std::optional<Manifest> known(const Digest &digest) override;
 
  private:
-  bool download(const Descriptor &blob, ImageSource &from, Job &job);
+  void download(const Descriptor &blob, ImageSource &from, Job &job);
 
   Store &store_;
   BlobBoard &board_;

@@ -12,6 +12,7 @@ namespace pipes::oci {
 namespace {
 
 constexpr int kMaxTagPages = 1000;
+constexpr int kMaxPuts = 3;
 
 const std::string &accept_manifests() {
   static const std::string all =
@@ -116,13 +117,24 @@ std::optional<Descriptor> Registry::head_manifest(const std::string &repository,
 }
 
 Manifest Registry::manifest(const std::string &repository, const std::string &reference) {
-  const std::string name = state_->named(repository, reference);
+  try {
+    return state_->read_manifest(repository, reference);
+  } catch (const sdk::Error &error) {
+    // Damage on the way happens once; damage in the registry's storage comes again.
+    if (error.status != PIPE_E_MISMATCH) throw;
+    state_->session.observer().log(sdk::Level::warning, error.message + "; once more");
+    return state_->read_manifest(repository, reference);
+  }
+}
+
+Manifest Registry::State::read_manifest(const std::string &repository, const std::string &reference) {
+  const std::string name = named(repository, reference);
   const Call call{.what = "can't read " + name,
                   .path = manifest_path(repository, reference),
-                  .access = state_->access(repository, false),
+                  .access = access(repository, false),
                   .headers = {{"Accept", accept_manifests()}},
                   .max_body = kMaxManifestSize};
-  http::Response response = state_->session.send(call);
+  http::Response response = session.send(call);
   if (response.status == 404)
     throw sdk::Error(PIPE_E_NOT_FOUND, fmt::format("{} does not exist{}", name, explain(response)),
                      "check repository and tag");
@@ -130,11 +142,13 @@ Manifest Registry::manifest(const std::string &repository, const std::string &re
   const std::string_view type = media_type(response.headers);
   if (type == "text/html")
     throw sdk::Error(PIPE_E_INVALID,
-                     fmt::format("{} answers with a web page where a manifest was asked for", host()),
+                     fmt::format("{} answers with a web page where a manifest was asked for", session.host()),
                      "is this the address of a registry, or of its user interface?");
+  std::optional<Digest> expected = Digest::try_parse(reference);
+  if (!expected) expected = Digest::try_parse(response.headers.get("docker-content-digest"));
   try {
     return parse_manifest(std::move(response.body), is_manifest_type(type) ? type : std::string_view(),
-                          Digest::try_parse(reference));
+                          expected);
   } catch (const sdk::Error &error) {
     throw sdk::Error(error.status, fmt::format("{}: {}", name, error.message), error.hint);
   }
@@ -149,16 +163,23 @@ bool Registry::put_manifest(const std::string &repository, const std::string &re
                   .access = state_->access(repository, true),
                   .headers = {{"Content-Type", manifest.media_type}},
                   .body = manifest.bytes};
-  const http::Response response = state_->session.send(call);
+  const auto stored_as = [&](const http::Response &response) {
+    const std::string_view there = response.headers.get("docker-content-digest");
+    if (!there.empty() || response.status > 299) return std::string(there);
+    const std::optional<Descriptor> found = head_manifest(repository, reference);
+    return found ? found->digest.str() : "nothing";
+  };
+  http::Response response = state_->session.send(call);
+  std::string there = stored_as(response);
+  // What was damaged on its way must not stay under the tag.
+  for (int tries = 1; response.status < 300 && there != manifest.digest.str() && tries < kMaxPuts; ++tries) {
+    response = state_->session.send(call);
+    there = stored_as(response);
+  }
   if (response.status == 404)
     throw sdk::Error(PIPE_E_NOT_FOUND, call.what + ": 404" + explain(response),
                      "does the registry want the repository to be made first?");
   if (response.status < 200 || response.status > 299) throw_status(response, call.what);
-  std::string there(response.headers.get("docker-content-digest"));
-  if (there.empty()) {
-    const std::optional<Descriptor> found = head_manifest(repository, reference);
-    there = found ? found->digest.str() : "nothing";
-  }
   if (there != manifest.digest.str())
     throw sdk::Error(
         PIPE_E_MISMATCH,

@@ -134,9 +134,12 @@ void throw_status(const http::Response &response, const std::string &what) {
   if (status == 401 || status == 403)
     throw sdk::Error(PIPE_E_DENIED, std::move(message), "log in with an account that may do this");
   if (status == 404) throw sdk::Error(PIPE_E_NOT_FOUND, std::move(message), "check the name");
-  if (status == 429)
+  if (status == 429) {
+    const std::int64_t wait = retry_after(response.headers);
+    if (wait > 0) message += fmt::format(" (it wants to be left alone for {} s)", (wait + 999) / 1000);
     throw sdk::Error(PIPE_E_TRANSIENT, std::move(message), "it wants fewer requests: log in, or try later",
-                     retry_after(response.headers));
+                     wait);
+  }
   if (is_transient(status) || status >= 500)
     throw sdk::Error(PIPE_E_TRANSIENT, std::move(message), "the registry has trouble of its own; see its log",
                      retry_after(response.headers));

@@ -22,6 +22,8 @@ struct Registry::State {
   std::string named(const std::string &repository, const std::string &reference) const;
   std::string named(const std::string &repository, const Digest &blob) const;
 
+  Manifest read_manifest(const std::string &repository, const std::string &reference);
+
   Session session;
   std::mutex mutex;
   std::set<std::string> written;  // repositories that are pushed to

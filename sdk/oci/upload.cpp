@@ -172,6 +172,12 @@ void Upload::finish(const http::Response &response, const Call &request) {
                      fmt::format("{}: {}{}", request.what, response.status, explain(response)),
                      "do all replicas of the registry have the same http secret and storage?");
   }
+  // Damaged on its way, most likely; what is damaged here is so again.
+  if (response.status == 400 && has_error_code(response, "DIGEST_INVALID") && tries_ == 1) {
+    location_.clear();
+    note_.drop();
+    throw sdk::Error(PIPE_E_TRANSIENT, fmt::format("{}: 400{}", request.what, explain(response)));
+  }
   if (response.status < 200 || response.status > 299) throw_status(response, request.what);
   if (request.method == "PATCH") {
     location_ = upload_location(state_, repository_, blob_.digest, response);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pipes::oci {
@@ -26,6 +27,10 @@ struct CopyOptions {
   std::vector<Platform> platforms;
   Referrers referrers = Referrers::with_image;
 };
+
+/// Whether a tag lists what refers to an image, or is a signature's (sha256-….sig): it is no image of its
+/// own.
+bool is_attached_tag(std::string_view tag);
 
 /// What a copy would do; costs HEADs and the GETs of manifests.
 struct CopyForecast {
@@ -59,7 +64,11 @@ class Copier {
   /// Changes nothing.
   CopyForecast forecast(const ImageName &from, const ImageName &to, const CopyOptions &);
 
-  /// The registries of this job, for lists of tags and deletions; `host` as in names.
+  /// The tags of a repository, from where its images would be copied (mirrors, other names).
+  std::vector<std::string> tags(const Reference &repository);
+  /// What both sides were asked for so far.
+  Traffic traffic() const;
+  /// The registries of this job, for deletions and the like; `host` as in names.
   Registry &source(const std::string &host);
   Registry &target(const std::string &host);
 
