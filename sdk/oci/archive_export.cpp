@@ -205,6 +205,7 @@ void export_layout(const Store &store, const Descriptor &image, std::string_view
   fs::create_directories(folder, error);  // readable for all, as the umask lets; a store of our own is not
   Store target(folder);
   import_image(FolderSource(store.path()), image, target);
+  target.sync();
   set_image(folder, {std::string(ref), tree.root().descriptor()});
 }
 

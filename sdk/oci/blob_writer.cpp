@@ -14,6 +14,7 @@
 #include <fmt/core.h>
 
 #include "blob_writer.hpp"
+#include "unsynced.hpp"
 
 namespace pipes::oci {
 namespace {
@@ -132,7 +133,7 @@ Descriptor BlobWriter::commit() {
   const bool known = lstat(target.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
                      static_cast<std::uint64_t>(status.st_size) == stored.size;
   if (!known) {
-    sync_data(state.fd.get(), state.partial);
+    note_unsynced(state.blobs.parent_path(), digest);
     if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) throw_io("create", folder, errno);
     if (rename(state.partial.c_str(), target.c_str()) != 0) throw_io("write", target, errno);
     state.fd = UniqueFd();

@@ -184,6 +184,7 @@ TransferResult Copier::copy(const ImageName &from, const ImageName &to, const Co
       StoreTarget target(store, state_->board(to.path));
       TransferResult result = state_->copy(from, target, to.ref, {}, options, before_change);
       if (to.ref.empty()) set_image(to.path, {{}, result.image});
+      store.sync();
       return result;
     }
     case Kind::oci_archive:

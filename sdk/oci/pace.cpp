@@ -67,7 +67,8 @@ void Pace::complained() {
   const std::lock_guard lock(mutex_);
   // Many requests that are under way hear the same complaint: it counts once.
   const Clock::time_point now = Clock::now();
-  if (now - grown_ < 100ms && limit_ < most_) return;
+  if (now - complained_ < 100ms) return;
+  complained_ = now;
   limit_ = std::max<std::size_t>(1, limit_ / 2);
   grown_ = now;
 }

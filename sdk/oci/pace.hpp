@@ -40,7 +40,7 @@ class Pace {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t limit_, inside_ = 0;
-  Clock::time_point grown_ = Clock::now();
+  Clock::time_point grown_ = Clock::now(), complained_{};
   Clock::time_point paid_until_{};
 };
 

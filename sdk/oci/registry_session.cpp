@@ -97,8 +97,8 @@ http::Response Session::exchange_by(Scheme scheme, const Call &call, const std::
       call.url.empty() || http::Origin::of(call.url) == http::Origin::of(url_of(scheme, {.what = {}}));
   if (at_home) request.authorization = authorization;
   if (!call.url.empty()) request.sent_by = zone_;
-  ++requests_;
   http::Response response = client.send(request);
+  ++requests_;
   if (call.url.empty()) {
     scheme_ = scheme;
     zone_ = response.zone;

@@ -19,6 +19,7 @@
 #include "file.hpp"
 #include "layout_index.hpp"
 #include "layout_source.hpp"
+#include "unsynced.hpp"
 
 namespace pipes::oci {
 namespace {
@@ -138,6 +139,7 @@ Store::Store(fs::path root) : root_(std::move(root)) {
   in_use_ = std::make_shared<FileLock>(root_ / kInUse, FileLock::Kind::shared);
   make_folder(root_ / kPartials);  // of layouts that other tools made
   clean_partials(root_ / kPartials);
+  settle_unsynced(root_);
 }
 
 fs::path Store::blob_path(const Digest &digest) const {
@@ -261,6 +263,10 @@ void Store::tag(std::string_view name, const Descriptor &image) {
 bool Store::untag(std::string_view name) {
   require_writable(root_);
   return drop_image(root_, name);
+}
+
+void Store::sync() {
+  settle_unsynced(root_, true);
 }
 
 std::vector<StoredImage> Store::list() const {

@@ -27,7 +27,7 @@ struct RegistryOptions {
   bool operator==(const RegistryOptions &) const = default;
 };
 
-/// What a registry was asked for.
+/// What a registry was asked for, and answered.
 struct Traffic {
   std::uint64_t requests = 0, retries = 0;
 };

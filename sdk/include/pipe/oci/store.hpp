@@ -12,7 +12,7 @@
 
 namespace pipes::oci {
 
-/// Receives one blob. Bytes go to a partial file; `commit` verifies size and digest, fsyncs and
+/// Receives one blob. Bytes go to a partial file; `commit` verifies size and digest, and
 /// renames. Destroyed without commit, the partial file is removed (or kept, see Store::resume).
 /// One thread at a time; several writers of one blob do not disturb each other.
 class BlobWriter {
@@ -44,7 +44,7 @@ struct StoredImage {
 };
 
 /// Any thread and any process may use a store, and the same folder through several of these, at once.
-/// One fsync a blob and one a change of a name: what a name leads to survives a power cut. What killed
+/// What a name leads to survives a power cut, or is known to be damaged by it and gone. What killed
 /// writers left behind is removed by the next one that opens the store.
 ///
 /// While a Store lives, no blob is taken away (docs/design/store.md): keep one from the first look at what
@@ -90,6 +90,8 @@ class Store {
   /// True if there was such a name.
   bool untag(std::string_view name);
   std::vector<StoredImage> list() const;
+  /// Waits until all that was written is on the disk: for what is carried away.
+  void sync();
 
  private:
   friend class SoleUse;
