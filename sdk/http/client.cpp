@@ -145,7 +145,15 @@ struct Exchange {
     std::string name(trimmed(line.substr(0, colon)));
     std::ranges::transform(name, name.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    response.headers.list.emplace_back(std::move(name), trimmed(line.substr(colon + 1)));
+    const std::string_view value = trimmed(line.substr(colon + 1));
+    // RFC 9112, section 6.3: where it ends, and whether another answer is hidden in it, nobody knows.
+    if (name == "content-length" && !response.headers.all(name).empty() &&
+        response.headers.get(name) != value)
+      throw sdk::Error(PIPE_E_TRANSIENT,
+                       Origin::of(url).str() + " gives two lengths for one answer: " +
+                           std::string(response.headers.get(name)) + " and " + std::string(value),
+                       "the server, or a proxy before it, is broken");
+    response.headers.list.emplace_back(std::move(name), value);
   }
 
   std::size_t take_body(const char *data, std::size_t size) {

@@ -67,7 +67,7 @@ class Downloads(StepTest):
         self.assertGreater(time.monotonic() - start, 1)
 
     def test_refuses_a_manifest_with_another_digest(self):
-        self.registry.fault = once(Answer(200, APP.manifest + b" ", {"Content-Type": APP.media_type}), lambda r: True)
+        self.registry.fault = lambda r: Answer(200, APP.manifest + b" ", {"Content-Type": APP.media_type})
         name = f"{self.registry.address}/app@{APP.digest}"
         self.failure("pull", rf"{APP.digest}", image=name)
 

@@ -215,6 +215,13 @@ TEST_F(ClientTest, IgnoresAnInterimAnswer) {
   EXPECT_EQ(response.headers.get("x-a"), "");
 }
 
+TEST_F(ClientTest, RefusesAnAnswerWithTwoLengths) {
+  LoopbackServer server([](const Seen &) { return answer(200, "abc", "Content-Length: 1\r\n"); });
+  EXPECT_EQ(status_of(client, {.url = server.url()}), PIPE_E_TRANSIENT);
+  LoopbackServer same([](const Seen &) { return answer(200, "abc", "Content-Length: 3\r\n"); });
+  EXPECT_EQ(client.send({.url = same.url()}).body, "abc");
+}
+
 TEST_F(ClientTest, TakesTheAnswerToAnUploadThatWasRefusedEarly) {
   LoopbackServer server([](const Seen &seen) {
     return answer(seen.head.find("Content-Length: 9000000000") != std::string::npos ? 200 : 413, "too big",
