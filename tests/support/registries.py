@@ -354,14 +354,16 @@ class Scripted(_Server):
         if "Content-Length" not in answer.headers and answer.status != 204:
             handler.send_header("Content-Length", str(answer.length if answer.length is not None else len(answer.body)))
         handler.end_headers()
-        handler.wfile.write(body if answer.cut is None else body[: answer.cut])
+        self._send_body(handler, body if answer.cut is None else body[: answer.cut])
         handler.wfile.flush()
         time.sleep(answer.stall)
         if answer.cut is not None:
             handler.close_connection = True
 
-    @staticmethod
-    def _read_body(handler):
+    def _send_body(self, handler, body):
+        handler.wfile.write(body)
+
+    def _read_body(self, handler):
         if handler.headers.get("Transfer-Encoding") != "chunked":
             return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         body = b""
