@@ -152,7 +152,7 @@ Inputs inputs(const Arguments &arguments) {
 }
 
 Session::Session(const SessionOptions &options) : options_(options) {
-  if (options_.isolated) zygote_ = Zygote::spawn();
+  if (options_.isolated) zygote_.emplace(Zygote::spawn());
 }
 
 RunOutcome Session::execute(const Plan &plan) {

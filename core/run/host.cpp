@@ -9,7 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <map>
 #include <mutex>
 
@@ -85,7 +85,7 @@ class Lender {
     to.as.list.items = kept.data();
     to.as.list.count = kept.size();
   }
-  std::deque<std::vector<pipe_value>> arrays_;
+  std::list<std::vector<pipe_value>> arrays_;  // a deque takes memory even if it is empty
 };
 
 /// A copy of a plugin's value; false for one that is malformed.
@@ -147,7 +147,7 @@ struct pipe_run {
   std::mutex mutex = {};  // guards what threads of the plugin share: lender, progress
   pipes::Lender lender = {};
   pipes::Value::Map remembered = order.remembered;
-  std::deque<pipes::Value> recalled = {};  // what was lent of it: `remember` may change the original
+  std::list<pipes::Value> recalled = {};  // what was lent of it: `remember` may change the original
   bool failure_told = false;
   struct Shown {
     pipes::steady_clock::time_point at;
@@ -325,11 +325,18 @@ struct LoadProblem {
 const pipe_plugin_v1 &load(const std::string &path) {
   using boost::dll::load_mode::rtld_local;
   using boost::dll::load_mode::rtld_now;
+  struct Loaded {
+    boost::dll::shared_library library = {};
+    const pipe_plugin_v1 *entry = nullptr;
+  };
   // Leaked on purpose: OpenSSL, thread-local destructors and others break when a library goes away.
-  static auto &libraries = *new std::deque<boost::dll::shared_library>;
+  static auto &loaded = *new std::map<std::string, Loaded>;
+  Loaded &plugin = loaded[path];
+  if (plugin.entry != nullptr) return *plugin.entry;
   try {
-    const auto &library = libraries.emplace_back(path, rtld_now | rtld_local);
-    return library.get<const pipe_plugin_v1>("pipe_plugin_entry_v1");
+    plugin.library.load(path, rtld_now | rtld_local);
+    plugin.entry = &plugin.library.get<const pipe_plugin_v1>("pipe_plugin_entry_v1");
+    return *plugin.entry;
   } catch (const std::exception &e) {
     // Boost.DLL wraps what dlerror said in words of its own.
     std::string why = e.what();
@@ -395,6 +402,15 @@ Status perform(const StepOrder &order, HostLink &link) {
 }
 
 }  // namespace
+
+bool load_plugin(const std::string &path) {
+  try {
+    load(path);
+    return true;
+  } catch (const LoadProblem &) {
+    return false;
+  }
+}
 
 Status run_operation(const StepOrder &order, HostLink &link) noexcept {
   Status status = Status::internal;

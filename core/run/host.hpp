@@ -15,8 +15,13 @@ class HostLink {
   virtual int cancel_fd() const = 0;
 };
 
-/// Loads the plugin of `order` and runs the operation in this process. The last report that it sends
-/// is a DoneReport, with what is returned. The library is never unloaded, as some can't be.
+/// Loads a plugin ahead: operations of it, here and in processes that are forked from this one, find it
+/// loaded. False: it cannot be, which the operation will say in full. The library is never unloaded, as
+/// some can't be.
+bool load_plugin(const std::string &path);
+
+/// Loads the plugin of `order`, unless it is, and runs the operation in this process. The last report that it
+/// sends is a DoneReport, with what is returned.
 Status run_operation(const StepOrder &order, HostLink &link) noexcept;
 
 }  // namespace pipes

@@ -119,7 +119,8 @@ struct RememberAnswer {
 std::string encode(const StepOrder &);
 std::string encode(const StepReport &);
 std::string encode(const RememberAnswer &);
-/// Each throws WireError on bytes that are no such message: the sender is not trusted.
+/// Each throws WireError on bytes that are no such thing: the sender is not trusted. One message of a step
+/// process holds one report or several, each behind its length (WireWriter::text).
 StepOrder decode_order(std::string_view);
 StepReport decode_report(std::string_view);
 RememberAnswer decode_answer(std::string_view);

@@ -7,12 +7,15 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
 
 namespace pipes {
 namespace {
 
 // Well below net.core.wmem_default (208 KiB), so that a few packets fit into the buffer.
 constexpr std::size_t kPiece = 32U << 10;
+// What a packet seldom exceeds.
+constexpr std::size_t kUsual = 512;
 constexpr char kMore = 1, kLast = 0;
 
 /// Calls `sink` with each packet of a message: one byte that says whether more follows, then a piece.
@@ -47,19 +50,33 @@ bool send_message(int socket, std::string_view message) {
 
 std::optional<std::string> MessageAssembler::add(std::string_view packet) {
   if (packet.empty() || (packet[0] != kMore && packet[0] != kLast)) throw WireError();
-  partial_.append(packet.substr(1));
-  if (partial_.size() > kMaxMessage) throw WireError();
+  const std::string_view piece = packet.substr(1);
+  if (partial_.size() + piece.size() > kMaxMessage) throw WireError();
+  if (packet[0] == kLast && partial_.empty()) return std::string(piece);
+  partial_.append(piece);
   if (packet[0] == kMore) return std::nullopt;
   return std::exchange(partial_, {});
 }
 
 std::optional<std::string> receive_message(int socket, MessageAssembler &assembler) {
-  std::array<char, kPiece + 1> buffer;  // as it is: only the pages that are written come into being
+  // A new process pays for each page that it writes to: the usual message takes no more than it must.
+  std::array<char, kUsual> usual;
+  std::string large;
   for (;;) {
-    const ssize_t got = ::recv(socket, buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t size = ::recv(socket, usual.data(), usual.size(), MSG_PEEK | MSG_TRUNC);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return std::nullopt;
+    std::span<char> packet(usual.data(), static_cast<std::size_t>(size));
+    if (packet.size() > usual.size()) {
+      large.resize(packet.size());
+      packet = large;
+    }
+    ssize_t got = 0;
+    do {
+      got = ::recv(socket, packet.data(), packet.size(), 0);
+    } while (got < 0 && errno == EINTR);
     if (got <= 0) return std::nullopt;
-    if (auto message = assembler.add({buffer.data(), static_cast<std::size_t>(got)})) return message;
+    if (auto message = assembler.add({packet.data(), packet.size()})) return message;
   }
 }
 

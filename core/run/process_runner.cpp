@@ -26,6 +26,9 @@ constexpr std::size_t kBuffer = 64U << 10;
 constexpr int kReadsPerTurn = 16;
 // Enough for the longest message that is accepted.
 constexpr int kTurnsAfterEnd = 256;
+// With this step of a plugin a zygote loads it for those that follow. That costs what a step costs, and saves
+// a third of it each time.
+constexpr int kWorthLoadingOnce = 3;
 
 int timeout_ms(std::optional<TimePoint> until) {
   if (!until) return -1;
@@ -35,7 +38,8 @@ int timeout_ms(std::optional<TimePoint> until) {
 
 }  // namespace
 
-ProcessRunner::ProcessRunner(Zygote &zygote, Memory &memory) : zygote_(zygote), memory_(memory) {
+ProcessRunner::ProcessRunner(Zygote &zygote, Memory &memory) : memory_(memory) {
+  nurseries_.emplace_back(zygote);
   sigset_t watched;
   sigemptyset(&watched);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
@@ -52,13 +56,7 @@ ProcessRunner::ProcessRunner(Zygote &zygote, Memory &memory) : zygote_(zygote), 
 }
 
 ProcessRunner::~ProcessRunner() {
-  for (const auto &[number, child] : children_) {
-    try {
-      zygote_.signal(number, SIGKILL);
-    } catch (const Error &) {
-      // The zygote is gone, and with it the steps.
-    }
-  }
+  for (const auto &[number, child] : children_) child.from->zygote.signal(number, SIGKILL);
   // One more Ctrl-C that came while the run was ending has nothing left to end.
   signalfd_siginfo late{};
   while (::read(signals_.get(), &late, sizeof late) > 0) {
@@ -66,7 +64,17 @@ ProcessRunner::~ProcessRunner() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
-std::optional<ProcessRunner::Child> ProcessRunner::spawn(std::string &problem) {
+ProcessRunner::Nursery &ProcessRunner::nursery_for(const std::string &plugin) {
+  Nursery &first = nurseries_.front();
+  Use &use = plugins_[plugin];
+  if (++use.steps == kWorthLoadingOnce) {
+    use.nursery = &nurseries_.emplace_back(first.zygote.with_plugin(plugin));
+  }
+  const bool usable = use.nursery != nullptr && use.nursery->zygote.ready() && !use.nursery->zygote.gone();
+  return usable ? *use.nursery : first;
+}
+
+std::optional<ProcessRunner::Child> ProcessRunner::spawn(Nursery &from, std::string &problem) {
   const auto fail = [&problem](const char *what) {
     problem = fmt::format("cannot {}: {}", what, std::strerror(errno));
     return std::nullopt;
@@ -76,6 +84,7 @@ std::optional<ProcessRunner::Child> ProcessRunner::spawn(std::string &problem) {
     return fail("create a socket pair");
   }
   Child child;
+  child.from = &from;
   child.number = spawned_++;
   child.messages.reset(socket[0]);
   UniqueFd theirs(socket[1]);
@@ -86,14 +95,19 @@ std::optional<ProcessRunner::Child> ProcessRunner::spawn(std::string &problem) {
   child.cancel.reset(::eventfd(0, EFD_CLOEXEC));
   UniqueFd cancel(::fcntl(child.cancel.get(), F_DUPFD_CLOEXEC, 0));
   if (!cancel) return fail("create a descriptor");
-  zygote_.start(child.number, std::move(theirs), std::move(output), std::move(cancel));
+  if (!from.zygote.start(child.number, std::move(theirs), std::move(output), std::move(cancel))) {
+    if (&from == &nurseries_.front()) throw_zygote_gone();
+    return std::nullopt;
+  }
   return child;
 }
 
 void ProcessRunner::start(std::uint32_t node, const StepOrder &order) {
   std::string problem;
-  std::optional<Child> child = std::exchange(spare_, std::nullopt);
-  if (!child) child = spawn(problem);
+  Nursery &nursery = nursery_for(order.plugin);
+  std::optional<Child> child = std::exchange(nursery.spare, std::nullopt);
+  if (!child) child = spawn(nursery, problem);
+  if (!child && nursery.owned) child = spawn(nurseries_.front(), problem);
   if (!child) {
     failed_starts_.push_back({node, ExitReport{0, 0, std::move(problem)}, 0});
     return;
@@ -106,7 +120,7 @@ void ProcessRunner::start(std::uint32_t node, const StepOrder &order) {
   child->outbox.flush(child->messages.get());
   const std::uint32_t number = child->number;
   children_.emplace(number, *std::move(child));
-  spare_ = spawn(problem);  // without one, the next step waits for its own, and says what is wrong
+  nursery.spare = spawn(nursery, problem);  // without one, the next step waits for its own
 }
 
 std::map<std::uint32_t, ProcessRunner::Child>::iterator ProcessRunner::find(std::uint32_t node) {
@@ -122,7 +136,7 @@ void ProcessRunner::ask_to_stop(std::uint32_t node) {
 }
 
 void ProcessRunner::signal(std::uint32_t node, int signal) {
-  if (const auto at = find(node); at != children_.end()) zygote_.signal(at->first, signal);
+  if (const auto at = find(node); at != children_.end()) at->second.from->zygote.signal(at->first, signal);
 }
 
 std::vector<Happening> ProcessRunner::wait(std::optional<TimePoint> until) {
@@ -132,24 +146,36 @@ std::vector<Happening> ProcessRunner::wait(std::optional<TimePoint> until) {
 }
 
 void ProcessRunner::poll(std::optional<TimePoint> until, std::vector<Happening> &happenings) {
-  std::vector<pollfd> watched{{signals_.get(), POLLIN, 0}, {zygote_.descriptor(), POLLIN, 0}};
+  std::vector<pollfd> watched{{signals_.get(), POLLIN, 0}};
+  std::vector<Nursery *> nurseries;
+  for (Nursery &nursery : nurseries_) {
+    if (nursery.zygote.gone()) continue;
+    watched.push_back({nursery.zygote.descriptor(), POLLIN, 0});
+    nurseries.push_back(&nursery);
+  }
   std::vector<Child *> children;
   for (auto &[number, child] : children_) {
+    // What is left to hear of one that is done is read when it has ended: its zygote says so.
+    if (child.done) continue;
     const bool more = !child.outbox.empty();
     watched.push_back({child.messages.get(), static_cast<short>(more ? POLLIN | POLLOUT : POLLIN), 0});
     watched.push_back({child.output.get(), POLLIN, 0});
     children.push_back(&child);
   }
   if (::poll(watched.data(), watched.size(), timeout_ms(until)) <= 0) return;
-  if (watched[0].revents != 0) read_signals(happenings);
-  for (std::size_t i = 0; i < children.size(); ++i) {
-    Child &child = *children[i];
-    const short messages = watched[2 + 2 * i].revents, output = watched[3 + 2 * i].revents;
-    if ((messages & POLLOUT) != 0 && !child.outbox.flush(child.messages.get())) child.outbox = {};
-    if ((messages & (POLLIN | POLLHUP | POLLERR)) != 0) read_messages(child, happenings);
-    if (output != 0) read_output(child, happenings);
+  auto at = watched.begin();
+  if (at++->revents != 0) read_signals(happenings);
+  const auto of_nurseries = at;
+  at += static_cast<std::ptrdiff_t>(nurseries.size());
+  for (Child *child : children) {
+    const short messages = at++->revents, output = at++->revents;
+    if ((messages & POLLOUT) != 0 && !child->outbox.flush(child->messages.get())) child->outbox = {};
+    if ((messages & (POLLIN | POLLHUP | POLLERR)) != 0) read_messages(*child, happenings);
+    if (output != 0) read_output(*child, happenings);
   }
-  if (watched[1].revents != 0) reap(happenings);
+  for (std::size_t i = 0; i < nurseries.size(); ++i) {
+    if (of_nurseries[static_cast<std::ptrdiff_t>(i)].revents != 0) reap(*nurseries[i], happenings);
+  }
 }
 
 void ProcessRunner::read_signals(std::vector<Happening> &happenings) {
@@ -174,19 +200,22 @@ bool ProcessRunner::read_messages(Child &child, std::vector<Happening> &happenin
       if (static_cast<std::size_t>(got) > buffer_.size()) throw WireError();
       const auto message = child.assembler.add({buffer_.data(), static_cast<std::size_t>(got)});
       if (!message) continue;
-      StepReport report = decode_report(*message);
-      if (const auto *remember = std::get_if<RememberReport>(&report)) {
-        obey(child, *remember);
-      } else {
-        happenings.push_back({child.node, std::move(report), 0});
+      for (WireReader reports(*message); !reports.empty();) {
+        hear(child, decode_report(reports.text()), happenings);
       }
     }
   } catch (const WireError &) {
     child.problem = fmt::format("plugin '{}' wrote garbage to the runner's socket", child.uses);
     child.messages.reset();
-    zygote_.signal(child.number, SIGKILL);
+    child.from->zygote.signal(child.number, SIGKILL);
   }
   return static_cast<bool>(child.messages);
+}
+
+void ProcessRunner::hear(Child &child, StepReport report, std::vector<Happening> &happenings) {
+  if (const auto *remember = std::get_if<RememberReport>(&report)) return obey(child, *remember);
+  child.done = child.done || std::holds_alternative<DoneReport>(report);
+  happenings.push_back({child.node, std::move(report), 0});
 }
 
 void ProcessRunner::obey(Child &child, const RememberReport &report) {
@@ -204,28 +233,41 @@ void ProcessRunner::read_output(Child &child, std::vector<Happening> &happenings
   }
 }
 
-void ProcessRunner::reap(std::vector<Happening> &happenings) {
-  while (const auto ended = zygote_.read()) {
-    if (spare_ && spare_->number == ended->number) spare_.reset();
+void ProcessRunner::reap(Nursery &nursery, std::vector<Happening> &happenings) {
+  while (const auto ended = nursery.zygote.read()) {
+    if (nursery.spare && nursery.spare->number == ended->number) nursery.spare.reset();
     const auto at = children_.find(ended->number);
     if (at == children_.end()) continue;
-    Child &child = at->second;
-    // All that it said before it went is in the socket; both may have a writer left that it forked.
-    for (int turn = 0; turn < kTurnsAfterEnd && child.messages; ++turn) {
-      if (!read_messages(child, happenings)) break;
-    }
-    read_output(child, happenings);
-    ExitReport report{ended->code, ended->signal, std::move(child.problem)};
-    if (ended->code == kChannelLost && report.problem.empty()) {
-      report.problem =
-          fmt::format("plugin '{}' closed the descriptor by which it talks to the runner", child.uses);
-    }
-    if (ended->start_errno != 0) {
-      report.problem = fmt::format("cannot start a process: {}", std::strerror(ended->start_errno));
-    }
-    happenings.push_back({child.node, std::move(report), 0});
+    end(at->second, *ended, happenings);
     children_.erase(at);
   }
+  if (!nursery.zygote.gone()) return;
+  if (&nursery == &nurseries_.front()) throw_zygote_gone();
+  // Either its plugin does not let itself be loaded ahead, or something killed it, and its steps with it.
+  nursery.spare.reset();
+  for (auto at = children_.begin(); at != children_.end();) {
+    const auto current = at++;
+    if (current->second.from != &nursery) continue;
+    end(current->second, {.number = current->first, .signal = SIGKILL}, happenings);
+    children_.erase(current);
+  }
+}
+
+void ProcessRunner::end(Child &child, const ZygoteReport &ended, std::vector<Happening> &happenings) {
+  // All that it said before it went is in the socket; both may have a writer left that it forked.
+  for (int turn = 0; turn < kTurnsAfterEnd && child.messages; ++turn) {
+    if (!read_messages(child, happenings)) break;
+  }
+  read_output(child, happenings);
+  ExitReport report{ended.code, ended.signal, std::move(child.problem)};
+  if (ended.code == kChannelLost && report.problem.empty()) {
+    report.problem =
+        fmt::format("plugin '{}' closed the descriptor by which it talks to the runner", child.uses);
+  }
+  if (ended.start_errno != 0) {
+    report.problem = fmt::format("cannot start a process: {}", std::strerror(ended.start_errno));
+  }
+  happenings.push_back({child.node, std::move(report), 0});
 }
 
 }  // namespace pipes

@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -20,6 +19,9 @@ namespace {
 // numbers, and our messages never land in a file of its.
 constexpr int kFirstDescriptor = 200;
 
+// A message has a limit, and outputs may be long.
+constexpr std::size_t kMostHeld = 16U << 10;
+
 void move_up(UniqueFd &fd) {
   if (const int high = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, kFirstDescriptor); high >= 0) fd.reset(high);
 }
@@ -32,8 +34,14 @@ class SocketLink final : public HostLink {
   void send(const StepReport &report) override {
     const std::string bytes = encode(report);
     const std::lock_guard lock(mutex_);
+    held_.text(bytes);
+    // Nobody waits for these; so that the runner wakes up once, they go with what follows: the end, at last.
+    const bool later = std::holds_alternative<OutputReport>(report) ||
+                       std::holds_alternative<VerdictReport>(report) ||
+                       std::holds_alternative<DiffReport>(report);
+    if (later && held_.size() < kMostHeld) return;
     // Without a runner there is nobody to work for.
-    if (!send_message(socket_, bytes)) ::_exit(kChannelLost);
+    if (!send_message(socket_, held_.take())) ::_exit(kChannelLost);
   }
 
   std::string remember(const RememberReport &report) override {
@@ -50,6 +58,7 @@ class SocketLink final : public HostLink {
  private:
   int socket_, cancel_;
   std::mutex mutex_;
+  WireWriter held_;
   MessageAssembler assembler_;
 };
 
@@ -58,19 +67,12 @@ void become_independent(StepProcess &self) {
   if (::getppid() != self.parent) ::_exit(1);
   ::setpgid(0, 0);
   ::prctl(PR_SET_NAME, "pipe-step");
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(number, SIG_DFL);
-  // SIGPIPE stays ignored: a connection that the other side closed is an error to report, not a death.
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::sigprocmask(SIG_SETMASK, &self.signal_mask, nullptr);
   ::dup2(self.output.get(), STDOUT_FILENO);
   ::dup2(self.output.get(), STDERR_FILENO);
   self.output.reset();
   move_up(self.messages);
   move_up(self.cancel);
-  // A core would hold the step's secrets.
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
 }
 
 /// PIPE_ATTACH=<step> stops the process before the plugin runs, for a debugger to attach.

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <csignal>
+
 namespace pipes {
 
 /// The exit code of a step process that cannot reach the runner any more.
@@ -11,6 +13,7 @@ inline constexpr int kChannelLost = 113;
 /// What a fresh step process is born with.
 struct StepProcess {
   pid_t parent;
+  sigset_t signal_mask;
   UniqueFd messages, output, cancel;
 };
 

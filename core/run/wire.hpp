@@ -6,6 +6,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace pipes {
 
@@ -25,7 +26,8 @@ class WireWriter {
   void text(std::string_view v);
   void value(const Value &);
   void map(const Value::Map &);
-  std::string take() { return std::move(bytes_); }
+  std::size_t size() const { return bytes_.size(); }
+  std::string take() { return std::exchange(bytes_, {}); }
 
  private:
   template <class T>
@@ -47,6 +49,7 @@ class WireReader {
   std::string text() { return std::string(take(u32())); }
   Value value(int depth = 0);
   Value::Map map(int depth = 0);
+  bool empty() const { return bytes_.empty(); }
   /// Throws if something is left over.
   void end() const {
     if (!bytes_.empty()) throw WireError();

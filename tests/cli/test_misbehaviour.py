@@ -9,11 +9,14 @@ from cli_case import CliCase
 
 
 class Misbehaviour(CliCase):
+    before = 0  # steps of the plugin that do not misbehave yet
+
     def misbehave(self, how, amount=0, timeout=None, **kwargs):
         """Runs a pipeline whose first step misbehaves and whose `finally` notes that it ran."""
         keys = f'timeout = "{timeout}"\n' if timeout else ""
         path = self.pipeline(
-            f'[[step]]\nid = "bad"\nuses = "misbehave"\n{keys}with.how = "{how}"\nwith.amount = {amount}\n'
+            "".join(f'[[step]]\nid = "b{n}"\nuses = "misbehave"\nwith.how = "nothing"\n' for n in range(self.before))
+            + f'[[step]]\nid = "bad"\nuses = "misbehave"\n{keys}with.how = "{how}"\nwith.amount = {amount}\n'
             + self.scripted("f", table="finally")
         )
         return self.pipe.run(["run", path], **kwargs)
@@ -21,7 +24,7 @@ class Misbehaviour(CliCase):
     def assert_costs_one_step(self, result, *messages):
         self.assert_code(result, 1)
         self.assertEqual(self.notes(), ["begin f", "end f"], result)
-        self.assert_says(result.err, "t: changed=1 unchanged=0 failed=1", *messages)
+        self.assert_says(result.err, f"t: changed={self.before + 1} unchanged=0 failed=1", *messages)
 
     def assert_no_steps_left(self):
         def left():
@@ -143,6 +146,12 @@ class Misbehaviour(CliCase):
         process.stderr.close()
         self.assertEqual(process.wait(30), 0)
         self.assertEqual(self.notes(), ["begin a", "end a", "begin b", "end b"])
+
+
+class MisbehaviourOfALoadedPlugin(Misbehaviour):
+    """The same of a process that is forked from one which has the plugin loaded (test_loading.py)."""
+
+    before = 40
 
 
 if __name__ == "__main__":

@@ -98,6 +98,15 @@ TEST_F(PacketsTest, MessagesOfMegabytesArriveWhole) {
   sender.join();
 }
 
+TEST_F(PacketsTest, PacketsOfAnySizeArrive) {
+  MessageAssembler assembler;
+  for (const std::size_t size : {0U, 1U, 510U, 511U, 512U, 513U, 30'000U}) {
+    const std::string message(size, 's');
+    ASSERT_TRUE(send_message(ends_[0], message));
+    EXPECT_EQ(receive_message(ends_[1], assembler), message);
+  }
+}
+
 TEST_F(PacketsTest, AnOutboxNeverWaits) {
   const std::string big(3 << 20, 'm');
   Outbox outbox;
@@ -124,6 +133,15 @@ TEST(MessageAssembler, RejectsWhatBreaksTheRules) {
   MessageAssembler assembler;
   EXPECT_THROW(assembler.add(""), WireError);
   EXPECT_THROW(assembler.add("\x07garbage"), WireError);
+}
+
+TEST(MessageAssembler, PutsPiecesTogether) {
+  MessageAssembler assembler;
+  EXPECT_EQ(assembler.add(std::string("\0whole", 6)), "whole");
+  EXPECT_EQ(assembler.add("\1in "), std::nullopt);
+  EXPECT_EQ(assembler.add("\1three "), std::nullopt);
+  EXPECT_EQ(assembler.add(std::string("\0pieces", 7)), "in three pieces");
+  EXPECT_EQ(assembler.add(std::string("\0", 1)), "");
 }
 
 TEST(MessageAssembler, BoundsAMessageThatNeverEnds) {
