@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kRing = 1u << 20;
+constexpr std::size_t kRing = 512u << 10;
 constexpr std::size_t kHeldBack = 64u << 10;
 constexpr auto kLook = 200ms;  // how often one who waits looks whether all is cancelled
 
