@@ -7,7 +7,7 @@ import subprocess
 
 from engine import Docker
 from measure import Contender, Job
-from world import Registry, Site, make_image, version
+from world import Registry, Site, fill, make_image, version
 
 
 class Jobs:
@@ -24,7 +24,7 @@ class Jobs:
             "skopeo": f"skopeo {version('skopeo')}",
             "ninja": f"ninja {version('ninja')}",
         }
-        self.sites = None
+        self.sites, self.more_sites = None, []
         self.env = {
             "HOME": str(self.folder / "home"),
             "XDG_STATE_HOME": str(self.folder / "state"),
@@ -36,7 +36,7 @@ class Jobs:
         (self.folder / "home").mkdir()
 
     def close(self):
-        for site in self.sites or ():
+        for site in (*(self.sites or ()), *self.more_sites):
             site.close()
         if self.docker:
             self.docker.stop()
@@ -50,6 +50,7 @@ class Jobs:
             "pull": self.pull,
             "push": self.push,
             "copy": self.copy,
+            "sync": self.sync,
         }
 
     # The runner's own cost.
@@ -153,6 +154,54 @@ class Jobs:
             job.setup = lambda job=job, image=image: self._with_docker(job, image)
             yield job
         yield self._job("pull, tag, push `many` again", ours, peer, None, "≤ 0.15 × peer")
+
+        for image in ("big", "many"):
+
+            def step(site, image=image):
+                at, to = (f"{registry.host}/{image}:1" for registry in (site.source, site.target))
+                return [self.program, "step", "copy", "--from", at, "--to", to]
+
+            def by_skopeo(site, image=image):
+                return self._skopeo(f"docker://{site.source.host}/{image}:1", f"docker://{site.target.host}/{image}:1")
+
+            target = {"big": "≤ 0.80 × peer", "many": "≤ 0.40 × peer"}[image]
+            yield self._job(f"copy `{image}`", step, by_skopeo, lambda site: site.empty_target(), target)
+        yield self._job("copy `many` again", step, by_skopeo, None, "≤ 0.15 × peer")
+
+    def sync(self):
+        """500 tags in 50 repositories, all of them there already."""
+        sites = []
+
+        def setup():
+            if not sites:
+                source = Registry(self.folder / "sync-source")
+                fill(source.host, 50, 10)
+                there = self.folder / "sync-target-data"
+                shutil.copytree(source.storage, there)
+                sites.append(Site(source, Registry(self.folder / "sync-target", there)))
+                sites.append(
+                    Site(
+                        Registry(self.folder / "sync-source-logged", source.storage, logged=True),
+                        Registry(self.folder / "sync-target-logged", there, logged=True),
+                    )
+                )
+                self.more_sites += sites
+            return sites
+
+        def ours(site):
+            entries = [word for number in range(50) for word in ("--images", f"r{number:02}:*")]
+            return [self.program, "step", "sync", "--from", site.source.host, "--to", site.target.host, *entries]
+
+        def peer(site):
+            wanted = self.folder / f"sync-{site.source.port}.yaml"
+            names = "".join(f"    r{number:02}: []\n" for number in range(50))
+            wanted.write_text(f'"{site.source.host}":\n  tls-verify: false\n  images:\n{names}')
+            return ["skopeo", "--insecure-policy", "sync", "--src", "yaml", "--dest", "docker", "--src-tls-verify=false",
+                    "--dest-tls-verify=false", wanted, site.target.host]  # fmt: skip
+
+        job = self._job("sync 500 tags, nothing new", ours, peer, None, "≤ 0.15 × peer", setup)
+        job.units = 500
+        yield job
 
     def _with_docker(self, job, image):
         """Docker is a contender where it is installed and an engine of the benchmark's own comes up."""

@@ -171,6 +171,30 @@ def make_image(layout, name, layers, layer_size):
     (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
 
 
+def fill(host, repositories, tags):
+    """So many repositories (r00, r01 …) with so many tags, each a tiny image of its own; the same at each call."""
+
+    def send(method, url, body=b"", media_type="application/octet-stream"):
+        request = urllib.request.Request(url, body, {"Content-Type": media_type}, method=method)
+        with urllib.request.urlopen(request) as response:
+            return response.headers
+
+    def blob(repository, data):
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        place = send("POST", f"http://{host}/v2/{repository}/blobs/uploads/")["Location"]
+        send("PUT", f"{place}{'&' if '?' in place else '?'}digest={digest}", data)
+        return {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(data)}
+
+    for number in range(repositories):
+        repository = f"r{number:02}"
+        config = blob(repository, json.dumps({"architecture": "amd64", "os": "linux", "number": number}).encode())
+        for tag in range(tags):
+            media_type = "application/vnd.oci.image.manifest.v1+json"
+            manifest = {"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [],
+                        "annotations": {"tag": str(tag)}}  # fmt: skip
+            send("PUT", f"http://{host}/v2/{repository}/manifests/1.{tag}", json.dumps(manifest).encode(), media_type)
+
+
 def first_line(*command):
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]

@@ -1,0 +1,92 @@
+#include "by_engine.hpp"
+
+#include <fmt/core.h>
+#include <stdlib.h>
+#include <pipe/engine/engine.hpp>
+#include <pipe/engine/give.hpp>
+#include <pipe/engine/take.hpp>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+namespace copy {
+namespace {
+
+namespace oci = pipes::oci;
+namespace engine = pipes::engine;
+using pipes::sdk::Error;
+using Kind = oci::ImageName::Kind;
+
+/// An image may be large, and /tmp is memory on many machines.
+std::filesystem::path folder_for_large_files() {
+  if (const char *chosen = std::getenv("TMPDIR"); chosen != nullptr && *chosen != '\0') return chosen;
+  std::error_code none;
+  if (std::filesystem::is_directory("/var/tmp", none)) return "/var/tmp";
+  return std::filesystem::temp_directory_path();
+}
+
+/// A store that is gone when this is.
+class TemporaryStore {
+ public:
+  TemporaryStore() : folder_(make()), store_(folder_) {}
+  ~TemporaryStore() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  TemporaryStore(const TemporaryStore &) = delete;
+  TemporaryStore &operator=(const TemporaryStore &) = delete;
+  oci::Store &operator*() { return store_; }
+
+ private:
+  static std::filesystem::path make() {
+    std::string name = (folder_for_large_files() / "pipe-copy-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr)
+      throw Error(PIPE_E_IO, fmt::format("can't make a folder {}: {}", name, std::strerror(errno)),
+                  "an image of an engine needs room for one more copy; TMPDIR says where");
+    return name;
+  }
+
+  std::filesystem::path folder_;
+  oci::Store store_;
+};
+
+/// Of what came out of an engine or an archive.
+oci::Descriptor chosen(const oci::Store &store, const oci::Descriptor &image,
+                       const oci::PlatformChoice &choice) {
+  if (choice.all) return image;
+  const oci::Manifest manifest = store.manifest(image);
+  return manifest.is_index() ? oci::select_platform(manifest, choice.platform) : image;
+}
+
+oci::TransferResult give(const ByEngine &what, oci::Store &store, oci::TransferResult result,
+                         pipes::sdk::Run &run) {
+  engine::Engine there = engine::Engine::connect(what.engine, run);
+  const std::string name = what.to.reference.str();
+  const auto before = there.image(name);
+  result.unchanged = before && engine::is_image(before->id, engine::manifest_for_engine(store, result.image));
+  if (!result.unchanged) engine::give(there, store, result.image, name);
+  return result;
+}
+
+}  // namespace
+
+oci::TransferResult by_engine(const ByEngine &what, pipes::sdk::Run &run,
+                              const oci::BeforeChange &before_change) {
+  TemporaryStore temporary;
+  oci::Store &store = *temporary;
+  oci::TransferResult result;
+  if (what.from.kind == Kind::docker_daemon) {
+    engine::Engine there = engine::Engine::connect(what.engine, run);
+    result.image = chosen(store, engine::take(there, what.from.reference.str(), store), what.platform);
+    result.source_digest = result.image.digest;
+    result.size = result.bytes = oci::stored_size(store, result.image).value_or(0);
+  } else {
+    result = oci::fetch(what.from, what.platform, what.from_options, store, run);
+  }
+  if (what.to.kind == Kind::docker_daemon) return give(what, store, std::move(result), run);
+  return oci::send(store, result.image, what.to, what.to_options, run, before_change);
+}
+
+}  // namespace copy

@@ -1,0 +1,37 @@
+#pragma once
+// Tags at the target that the source has no more: found, and deleted.
+#include <pipe/oci/registry.hpp>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "selection.hpp"
+
+namespace mirror {
+
+/// A repository at the target, with all rules that lead there and all tags that they selected.
+struct Held {
+  pipes::oci::Reference repository;  // without tag
+  std::vector<Rule> rules;
+  std::map<std::string, std::optional<pipes::oci::Descriptor>> selected;  // what they are, where known
+};
+
+/// The tags that a rule governs and that are not selected. One request a page of the list, none where the
+/// rules name literal tags only.
+std::vector<std::string> find_extras(pipes::oci::Registry &, const Held &);
+
+struct Deleted {
+  std::string tag;
+  std::optional<pipes::oci::Digest> digest;  // what it stood for; nullopt: it was gone already
+  std::string kept_because;                  // empty: it is deleted
+};
+
+/// Deletes them: the tags alone where the registry does that; else their manifests, unless another tag points
+/// at the same one or at an index that has it. Throws what Registry throws.
+std::vector<Deleted> delete_extras(pipes::oci::Registry &, const Held &,
+                                   const std::vector<std::string> &extras);
+
+}  // namespace mirror

@@ -1,0 +1,35 @@
+#pragma once
+// The entries of `images`: which tags of which repository go where.
+#include <pipe/oci/digest.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pattern.hpp"
+
+namespace mirror {
+
+/// One entry: `REPOSITORY[:TAGS][@DIGEST] [exclude=PATTERN…] [newest=N] [as=REPOSITORY]`, as in
+/// "library/redis:>=6.2 <8 exclude=*-alpine newest=3".
+struct Rule {
+  std::string repository;  // as it was written
+  TagPattern tags = TagPattern::parse("latest");
+  bool has_tag = true;                       // false: a digest alone
+  std::optional<pipes::oci::Digest> digest;  // exactly this one; not with a pattern
+  std::vector<TagPattern> exclude;
+  std::optional<std::size_t> newest;
+  std::string as;  // the repository at the target; empty: the same
+
+  /// Throws sdk::Error{PIPE_E_INVALID} that says what is wrong with which entry.
+  static Rule parse(std::string_view entry);
+
+  /// Whether a tag is this rule's to copy, and to delete. A literal one is never excluded.
+  bool governs(const std::string &tag) const;
+  /// The tags out of `all` that are to be copied.
+  std::vector<std::string> select(const std::vector<std::string> &all) const;
+};
+
+}  // namespace mirror

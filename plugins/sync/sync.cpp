@@ -1,0 +1,390 @@
+// sync: many repositories and tags from one registry to another.
+#include <fmt/core.h>
+#include <pipe/oci/copy.hpp>
+#include <pipe/parallel.hpp>
+#include <pipe/plugin.hpp>
+#include <pipe/text.hpp>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "extras.hpp"
+#include "folder.hpp"
+#include "outcome.hpp"
+#include "selection.hpp"
+
+namespace {
+namespace oci = pipes::oci;
+using namespace pipes::sdk;
+using namespace mirror;
+using Kind = oci::ImageName::Kind;
+
+struct Params {
+  std::string from, to, referrers = "true";
+  std::vector<std::string> images, exclude, platform;
+  std::int64_t newest = 0, delete_max = 20, parallel = 4;
+  bool delete_extra = false, from_insecure = false, to_insecure = false;
+  std::optional<Path> from_ca_file, to_ca_file;
+};
+struct Outputs {
+  std::int64_t copied, unchanged, failed, deleted, bytes, moved, mounted, skipped, requests, retries;
+  std::string report;
+};
+constexpr Schema kSync{
+    "sync", "0.1.0", "Keep many images of one registry in another",
+    std::tuple{
+        field("from", &Params::from,
+              {.help =
+                   "Where the images are: a registry, a part of one, or oci:FOLDER; by default the names in "
+                   "`images` say it",
+               .fallback = "\"\"",
+               .examples = "docker.io\nghcr.io/org\noci:FOLDER"}),
+        field("to", &Params::to,
+              {.help = "Where they go: a registry, a part of one, or oci:FOLDER",
+               .examples = "registry.lan:5000/mirror\noci:FOLDER"}),
+        field(
+            "images", &Params::images,
+            {.help =
+                 "REPOSITORY[:TAGS] [exclude=PATTERN] [newest=N] [as=REPOSITORY]; TAGS is a tag (by default "
+                 "latest), 3.*, /REGEX/, or a range of versions. By default all that a folder holds",
+             .fallback = "[]",
+             .examples = "library/alpine:3.*\nlibrary/redis:>=6.2 <8 newest=3\norg/app:^1.4 as=app"}),
+        field("exclude", &Params::exclude,
+              {.help = "Tags that no pattern shall select: patterns as in `images`",
+               .fallback = "[]",
+               .examples = "*-rc*\n/-alpine/"}),
+        field("newest", &Params::newest,
+              {.help = "Of each pattern only so many tags, the highest versions; 0 is all",
+               .min = 0,
+               .fallback = "0"}),
+        field(
+            "platform", &Params::platform,
+            {.help = "Of images for several platforms only these: one as the image that it is, several in an "
+                     "index of their own; by default (or all) every one",
+             .format = "platform",
+             .fallback = "[]",
+             .examples = "linux/amd64\nlinux/arm64"}),
+        field("referrers", &Params::referrers,
+              {.help = "Take along what refers to an image (signatures, SBOMs …): true for those that are "
+                       "copied, always also for those that are there already, false never",
+               .fallback = "\"true\"",
+               .choices = "true always false"}),
+        field("delete_extra", &Params::delete_extra,
+              {.help = "Delete tags at the target that a pattern here selects and the source has no more",
+               .fallback = "false"}),
+        field("delete_max", &Params::delete_max,
+              {.help = "With delete_extra: where more than so many would go, none does and the step fails",
+               .min = 0,
+               .fallback = "20"}),
+        field("parallel", &Params::parallel,
+              {.help = "Images at once", .min = 1, .max = 64, .fallback = "4"}),
+        field("from_insecure", &Params::from_insecure,
+              {.help = "At the source: allow plain http, or a certificate that nobody vouches for",
+               .fallback = "false"}),
+        field("from_ca_file", &Params::from_ca_file,
+              {.help = "At the source: a CA to trust besides the system's (PEM)"}),
+        field("to_insecure", &Params::to_insecure,
+              {.help = "At the target: allow plain http, or a certificate that nobody vouches for",
+               .fallback = "false"}),
+        field("to_ca_file", &Params::to_ca_file,
+              {.help = "At the target: a CA to trust besides the system's (PEM)"})},
+    std::tuple{
+        field("copied", &Outputs::copied, {.help = "Images that were copied"}),
+        field("unchanged", &Outputs::unchanged, {.help = "Images that were there already"}),
+        field("failed", &Outputs::failed, {.help = "Images that failed"}),
+        field("deleted", &Outputs::deleted, {.help = "Tags that were deleted"}),
+        field("bytes", &Outputs::bytes, {.help = "Bytes that moved"}),
+        field("moved", &Outputs::moved, {.help = "Blobs that moved"}),
+        field("mounted", &Outputs::mounted, {.help = "Blobs taken over from another repository there"}),
+        field("skipped", &Outputs::skipped, {.help = "Blobs that were there already"}),
+        field("requests", &Outputs::requests, {.help = "Requests to all registries"}),
+        field("retries", &Outputs::retries, {.help = "Requests that had to be made again"}),
+        field("report", &Outputs::report,
+              {.help = "JSON: an array of objects with from, to, state, digest, bytes, error"})}};
+
+oci::RegistryOptions options_of(bool insecure, const std::optional<Path> &ca_file) {
+  return {.insecure = insecure, .ca_file = ca_file ? ca_file->value : std::string()};
+}
+
+/// One sync, as `plan` (which changes nothing) or as `run`.
+class Sync {
+ public:
+  Sync(Run &run, const Params &p, bool planning)
+      : run_(run),
+        p_(p),
+        planning_(planning),
+        from_(Place::parse(p.from)),
+        to_(Place::parse(p.to)),
+        from_options_(options_of(p.from_insecure, p.from_ca_file)),
+        to_options_(options_of(p.to_insecure, p.to_ca_file)),
+        copier_(from_options_, to_options_, run) {
+    if (to_.kind == Place::Kind::anywhere)
+      throw Error(PIPE_E_INVALID, "`to` is empty", "give it a registry, or oci:FOLDER");
+    if (p.delete_extra && to_.kind != Place::Kind::registry)
+      throw Error(PIPE_E_INVALID, "delete_extra is for registries, and `to` is a folder",
+                  "leave it out, or begin with a new folder");
+    options_.referrers = p.referrers == "false"    ? oci::Referrers::none
+                         : p.referrers == "always" ? oci::Referrers::always
+                                                   : oci::Referrers::with_image;
+    for (const std::string &platform : p.platform)
+      if (platform != "all") options_.platforms.push_back(oci::Platform::parse(platform));
+    repositories_ = group(rules(), filters(), from_, to_);
+  }
+
+  void go() {
+    choose();
+    work();
+    const std::optional<Error> deletions = p_.delete_extra ? remove_extras() : std::nullopt;
+    tell();
+    throw_failures(outcomes_, deletions);
+  }
+
+ private:
+  std::vector<Rule> rules() {
+    std::vector<Rule> rules;
+    for (const std::string &entry : p_.images) rules.push_back(Rule::parse(entry));
+    if (from_.kind == Place::Kind::layout) folder_.emplace(from_.folder);
+    if (!rules.empty()) return rules;
+    if (!folder_)
+      throw Error(PIPE_E_INVALID, "`images` is empty: nothing says what is to be copied",
+                  "name repositories, such as library/alpine:3.*");
+    return folder_->everything();
+  }
+
+  Filters filters() const {
+    Filters filters{.exclude = {}, .newest = static_cast<std::size_t>(p_.newest)};
+    for (const std::string &pattern : p_.exclude) filters.exclude.push_back(TagPattern::parse(pattern));
+    return filters;
+  }
+
+  /// Runs `body`; what fails in it is kept as the outcome, and the rest goes on.
+  template <class Body>
+  void guarded(Outcome &outcome, Body body) {
+    try {
+      body();
+    } catch (const Error &error) {
+      if (error.status == PIPE_E_CANCELLED) throw;
+      outcome.state = State::failed;
+      outcome.error = error;
+      run_.log(Level::warning, fmt::format("{}: {}", outcome.to, error.message));
+    }
+  }
+
+  std::vector<std::string> tags(const Repository &repository) {
+    if (!repository.needs_tags()) return {};
+    if (folder_) return folder_->tags(repository.from);
+    return copier_.tags(repository.from);
+  }
+
+  std::size_t crew() const { return static_cast<std::size_t>(p_.parallel); }
+
+  void choose() {
+    std::vector<Outcome> looked(repositories_.size());
+    std::vector<std::vector<Image>> chosen(repositories_.size());
+    for_each_parallel(repositories_.size(), crew(), [&](std::size_t i) {
+      const Repository &repository = repositories_[i];
+      looked[i].from = repository.from.name();
+      looked[i].to = looked[i].repository = repository.to.name();
+      guarded(looked[i], [&] { chosen[i] = select(repositories_, i, tags(repository)); });
+      if (chosen[i].empty() && !looked[i].error)
+        run_.warn(fmt::format("no tag of {} is selected", looked[i].from));
+    });
+    for (std::size_t i = 0; i < repositories_.size(); ++i) {
+      std::ranges::move(chosen[i], std::back_inserter(images_));
+      if (looked[i].error) outcomes_.push_back(std::move(looked[i]));
+    }
+    check_targets(images_);
+  }
+
+  void work() {
+    std::vector<Outcome> outcomes(images_.size());
+    for_each_parallel(images_.size(), crew(), [&](std::size_t i) {
+      const Image &image = images_[i];
+      Outcome &outcome = outcomes[i];
+      outcome.from = image.from.str();
+      outcome.to = image.to.str();
+      outcome.repository = image.to.name();
+      run_.check_cancelled();
+      guarded(outcome, [&] { planning_ ? foresee(image, outcome) : copy(image, outcome); });
+    });
+    std::ranges::move(outcomes, std::back_inserter(outcomes_));
+  }
+
+  oci::ImageName source(const Image &image) const {
+    if (folder_) return folder_->name_of(image.from);
+    return {.kind = Kind::registry, .reference = image.from, .path = {}, .ref = {}};
+  }
+  oci::ImageName target(const Image &image) const {
+    if (to_.kind == Place::Kind::layout)
+      return {.kind = Kind::oci_layout, .reference = {}, .path = to_.folder, .ref = image.to.str()};
+    return {.kind = Kind::registry, .reference = image.to, .path = {}, .ref = {}};
+  }
+
+  void copy(const Image &image, Outcome &outcome) {
+    outcome.result = copier_.copy(source(image), target(image), options_);
+    // With referrers = "always" something may have come along all the same.
+    const bool same = outcome.result.unchanged && outcome.result.moved == 0;
+    outcome.state = same ? State::unchanged : State::copied;
+    if (!same) run_.log(Level::info, fmt::format("{} {}", outcome.to, outcome.result.image.digest.brief()));
+  }
+
+  void foresee(const Image &image, Outcome &outcome) {
+    const oci::CopyForecast forecast = copier_.forecast(source(image), target(image), options_);
+    outcome.state = forecast.unchanged() ? State::unchanged : State::copied;
+    outcome.result.image = forecast.image;
+    outcome.result.bytes = forecast.bytes;
+    outcome.result.moved = forecast.move;
+    outcome.result.mounted = forecast.mount;
+    outcome.result.skipped = forecast.skip;
+    if (forecast.there) outcome.before = forecast.there->digest.str();
+  }
+
+  /// The repositories at the target, but those where something failed: what is extra there is not known.
+  std::vector<Held> held() const {
+    std::map<std::string, Held> all;
+    for (const Repository &repository : repositories_) {
+      Held &one = all[repository.to.name()];
+      one.repository = repository.to;
+      one.rules.insert(one.rules.end(), repository.rules.begin(), repository.rules.end());
+    }
+    for (const Outcome &outcome : outcomes_) {
+      if (outcome.error) {
+        all.erase(outcome.repository);
+        continue;
+      }
+      const auto found = all.find(outcome.repository);
+      const std::string tag = oci::Reference::parse(outcome.to).tag;
+      if (found != all.end() && !tag.empty()) found->second.selected.emplace(tag, outcome.result.image);
+    }
+    std::vector<Held> result;
+    for (auto &[name, one] : all) result.push_back(std::move(one));
+    return result;
+  }
+
+  /// What went wrong with it as a whole; what failed in one repository is an outcome.
+  std::optional<Error> remove_extras() {
+    const std::vector<Held> repositories = held();
+    std::vector<std::vector<std::string>> extras(repositories.size());
+    std::vector<Outcome> looked(repositories.size());
+    for_each_parallel(repositories.size(), crew(), [&](std::size_t i) {
+      looked[i].to = looked[i].repository = repositories[i].repository.name();
+      guarded(looked[i], [&] { extras[i] = find_extras(target_of(repositories[i]), repositories[i]); });
+    });
+    std::optional<Error> refused = too_many(repositories, extras);
+    for (std::size_t i = 0; i < repositories.size() && !refused; ++i)
+      if (!extras[i].empty()) guarded(looked[i], [&] { remove(repositories[i], extras[i]); });
+    for (Outcome &outcome : looked)
+      if (outcome.error) outcomes_.push_back(std::move(outcome));
+    return refused;
+  }
+
+  oci::Registry &target_of(const Held &held) { return copier_.target(held.repository.registry); }
+
+  std::optional<Error> too_many(const std::vector<Held> &repositories,
+                                const std::vector<std::vector<std::string>> &extras) const {
+    std::size_t count = 0;
+    std::string names;
+    for (std::size_t i = 0; i < extras.size(); ++i) {
+      count += extras[i].size();
+      for (const std::string &tag : extras[i])
+        names += fmt::format("\n{}:{}", repositories[i].repository.name(), tag);
+    }
+    if (count <= static_cast<std::size_t>(p_.delete_max)) return std::nullopt;
+    return Error(
+        PIPE_E_DENIED,
+        fmt::format("{} would be deleted, more than delete_max = {}: nothing is{}", count_text(count, "tag"),
+                    p_.delete_max, names),
+        "see whether the source has lost what it should have; if all of this is to go, raise delete_max");
+  }
+
+  void remove(const Held &from, const std::vector<std::string> &extras) {
+    if (!planning_) {
+      for (const Deleted &one : delete_extras(target_of(from), from, extras)) note(from, one);
+      return;
+    }
+    for (const std::string &tag : extras) note(from, {.tag = tag, .digest = {}, .kept_because = {}});
+  }
+
+  void note(const Held &from, const Deleted &one) {
+    const std::string name = from.repository.name() + ":" + one.tag;
+    if (!one.kept_because.empty()) return run_.warn(fmt::format("{} stays: {}", name, one.kept_because));
+    Outcome &outcome = outcomes_.emplace_back();
+    outcome.state = State::deleted;
+    outcome.to = name;
+    outcome.repository = from.repository.name();
+    if (one.digest) outcome.result.image.digest = *one.digest;
+    if (!planning_) run_.info(name + " deleted");
+  }
+
+  void tell() {
+    const Totals sums = total(outcomes_);
+    const auto number = [&](const char *name, std::uint64_t value) {
+      run_.output(name, static_cast<std::int64_t>(value));
+    };
+    number("copied", sums.copied);
+    number("unchanged", sums.unchanged);
+    number("failed", sums.failed);
+    number("deleted", sums.deleted);
+    number("bytes", sums.bytes);
+    number("moved", sums.moved);
+    number("mounted", sums.mounted);
+    number("skipped", sums.skipped);
+    number("requests", copier_.traffic().requests);
+    number("retries", copier_.traffic().retries);
+    run_.output("report", report_json(outcomes_));
+    if (planning_) tell_differences();
+    const bool changes = sums.copied + sums.deleted > 0;
+    if (!planning_ && (changes || sums.failed > 0)) run_.info(table(outcomes_));
+    run_.verdict(changes ? Verdict::change : Verdict::up_to_date, summary(sums));
+  }
+
+  std::string summary(const Totals &sums) const {
+    std::string text =
+        fmt::format("{}{} copied ({} in {}, {} mounted, {} there already), {} unchanged",
+                    planning_ ? "would be: " : "", count_text(sums.copied, "image"), bytes_text(sums.bytes),
+                    count_text(sums.moved, "blob"), sums.mounted, sums.skipped, sums.unchanged);
+    if (sums.copied == 0) text = count_text(sums.unchanged, "image") + " unchanged";
+    if (sums.deleted > 0)
+      text += fmt::format(", {} {}deleted", count_text(sums.deleted, "tag"), planning_ ? "to be " : "");
+    if (sums.failed > 0) text += fmt::format(", {} failed", sums.failed);
+    return text;
+  }
+
+  void tell_differences() {
+    for (const Outcome &outcome : outcomes_) {
+      if (outcome.state == State::copied)
+        run_.diff(outcome.to, outcome.before, outcome.result.image.digest.str());
+      else if (outcome.state == State::deleted)
+        run_.diff(outcome.to, "there", "");
+    }
+  }
+
+  Run &run_;
+  const Params &p_;
+  const bool planning_;
+  const Place from_, to_;
+  const oci::RegistryOptions from_options_, to_options_;
+  oci::CopyOptions options_;
+  oci::Copier copier_;
+  std::optional<Folder> folder_;
+  std::vector<Repository> repositories_;
+  std::vector<Image> images_;
+  std::vector<Outcome> outcomes_;
+};
+
+void plan(Run &run, const Params &p) {
+  const Place from = Place::parse(p.from);
+  if (from.kind == Place::Kind::layout && !Folder::exists(from.folder))
+    return run.verdict(Verdict::unknown, from.folder + " is not there yet");
+  Sync(run, p, true).go();
+}
+void sync_images(Run &run, const Params &p) {
+  Sync(run, p, false).go();
+}
+
+}  // namespace
+
+PIPE_PLUGIN(kSync, Params, plan, sync_images, nullptr);
