@@ -95,9 +95,12 @@ void throw_failures(const std::vector<Outcome> &outcomes, const std::optional<Er
   // Trying again helps where nothing but the network is to blame.
   std::optional<pipe_status> lasting;
   std::int64_t wait = 0;
-  if (!failed.empty())
-    message = fmt::format("{} of {} failed; the others are done", failed.size(),
-                          pipes::sdk::count_text(outcomes.size(), "image"));
+  if (!failed.empty()) {
+    const std::string images = pipes::sdk::count_text(outcomes.size(), "image");
+    const bool all = failed.size() == outcomes.size();
+    message =
+        all ? images + " failed" : fmt::format("{} of {} failed; the others are done", failed.size(), images);
+  }
   for (const Outcome *outcome : failed) {
     const Error &error = *outcome->error;
     message += fmt::format("\n{}: {}", outcome->to, error.message);

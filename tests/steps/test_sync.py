@@ -293,7 +293,7 @@ class Extras(SyncTest):
     def test_of_a_source_that_is_away_nothing_is_deleted(self):
         self.given_extras()
         self.source.stop()
-        self.failure("sync", r"1 of 1 image failed", **self.params("team/app:*", delete_extra=True))
+        self.failure("sync", r"sync: 1 image failed", **self.params("team/app:*", delete_extra=True))
         self.assertIn("1.0", self.tags())
 
     def test_what_another_tag_needs_stays_where_tags_are_not_deleted_alone(self):
