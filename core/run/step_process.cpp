@@ -67,7 +67,7 @@ void become_independent(StepProcess &self) {
   if (::getppid() != self.parent) ::_exit(1);
   ::setpgid(0, 0);
   ::prctl(PR_SET_NAME, "pipe-step");
-  ::sigprocmask(SIG_SETMASK, &self.signal_mask, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &self.signal_mask, nullptr);
   ::dup2(self.output.get(), STDOUT_FILENO);
   ::dup2(self.output.get(), STDERR_FILENO);
   self.output.reset();
