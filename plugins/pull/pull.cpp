@@ -3,6 +3,7 @@
 #include <pipe/engine/engine.hpp>
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/take.hpp>
+#include <pipe/oci/params.hpp>
 #include <pipe/plugin.hpp>
 
 #include <algorithm>
@@ -18,11 +19,10 @@ using namespace pipes::sdk;
 using namespace pull;
 using Kind = oci::ImageName::Kind;
 
-struct Params {
+struct Params : oci::RegistryParams {
   std::string image, platform, policy = "newer", engine;
   std::vector<std::string> fallback;
-  bool load = false, insecure = false;
-  std::optional<Path> ca_file;
+  bool load = false;
 };
 struct Outputs {
   std::string image, digest, source;
@@ -30,38 +30,37 @@ struct Outputs {
 };
 constexpr Schema kPull{
     "pull", "0.1.0", "Bring an image into the store",
-    std::tuple{
-        field(
-            "image", &Params::image,
-            {.help = "The image: a name in a registry, oci:, oci-archive:, docker-archive: or docker-daemon:",
-             .format = "image",
-             .examples = "registry:3\nghcr.io/org/app:1.2\noci-archive:app.tar"}),
-        field("platform", &Params::platform,
-              {.help = "os/arch[/variant], or all; by default this machine's",
-               .format = "platform",
-               .fallback = "\"\"",
-               .examples = "linux/arm64\nall"}),
-        field("policy", &Params::policy,
-              {.help =
-                   "newer asks the source what it has and fetches only what changed; missing asks only where "
-                   "the store has none; always fetches; never only looks into the store",
-               .fallback = "\"newer\"",
-               .choices = "newer missing always never"}),
-        field("fallback", &Params::fallback,
-              {.help = "Names to try in order where the source can't be reached (not where it says no)",
-               .format = "image",
-               .fallback = "[]"}),
-        field("load", &Params::load,
-              {.help = "Put it into the container engine as well", .fallback = "false"}),
-        field("insecure", &Params::insecure,
-              {.help = "Allow plain http, or a certificate that nobody vouches for", .fallback = "false"}),
-        field("ca_file", &Params::ca_file, {.help = "A CA to trust besides the system's (PEM)"}),
-        field(
-            "engine", &Params::engine,
-            {.help =
-                 "For load and docker-daemon: docker, podman, unix://…, tcp://…; by default the one that is "
-                 "found",
-             .fallback = "\"\""})},
+    std::tuple_cat(
+        std::tuple{
+            field(
+                "image", &Params::image,
+                {.help =
+                     "The image: a name in a registry, oci:, oci-archive:, docker-archive: or docker-daemon:",
+                 .format = "image",
+                 .examples = "registry:3\nghcr.io/org/app:1.2\noci-archive:app.tar"}),
+            field("platform", &Params::platform,
+                  {.help = "os/arch[/variant], or all; by default this machine's",
+                   .format = "platform",
+                   .fallback = "\"\"",
+                   .examples = "linux/arm64\nall"}),
+            field("policy", &Params::policy,
+                  {.help = "newer asks the source what it has and fetches only what changed; missing asks "
+                           "only where "
+                           "the store has none; always fetches; never only looks into the store",
+                   .fallback = "\"newer\"",
+                   .choices = "newer missing always never"}),
+            field("fallback", &Params::fallback,
+                  {.help = "Names to try in order where the source can't be reached (not where it says no)",
+                   .format = "image",
+                   .fallback = "[]"}),
+            field("load", &Params::load,
+                  {.help = "Put it into the container engine as well", .fallback = "false"}),
+            field("engine", &Params::engine,
+                  {.help = "For load and docker-daemon: docker, podman, unix://…, tcp://…; by default the "
+                           "one that is "
+                           "found",
+                   .fallback = "\"\""})},
+        oci::kRegistryFields),
     std::tuple{
         field("image", &Outputs::image, {.help = "Its full name, as the store has it", .format = "image"}),
         field("digest", &Outputs::digest,
@@ -69,10 +68,6 @@ constexpr Schema kPull{
         field("size", &Outputs::size, {.help = "Config and layers, bytes"}),
         field("source", &Outputs::source, {.help = "The name that it really came from", .format = "image"}),
         field("bytes", &Outputs::bytes, {.help = "Bytes that were fetched"})}};
-
-oci::RegistryOptions options_of(const Params &p) {
-  return {.insecure = p.insecure, .ca_file = p.ca_file ? p.ca_file->value : std::string()};
-}
 
 /// `plan` makes no store.
 std::optional<oci::Store> existing_store() {
@@ -113,7 +108,7 @@ class Pull {
         p_(params),
         planning_(planning),
         name_(oci::ImageName::parse(params.image)),
-        options_(options_of(params)) {
+        options_(params.registry_options()) {
     static_cast<void>(oci::PlatformChoice::parse(p_.platform));
     if (p_.load) static_cast<void>(engine_name());
     if (planning)

@@ -3,6 +3,7 @@
 #include <pipe/engine/engine.hpp>
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/take.hpp>
+#include <pipe/oci/params.hpp>
 #include <pipe/oci/pushed.hpp>
 #include <pipe/oci/transfer.hpp>
 #include <pipe/plugin.hpp>
@@ -19,10 +20,8 @@ namespace engine = pipes::engine;
 using namespace pipes::sdk;
 using Kind = oci::ImageName::Kind;
 
-struct Params {
+struct Params : oci::RegistryParams {
   std::string image, to, platform, engine;
-  bool insecure = false;
-  std::optional<Path> ca_file;
 };
 struct Outputs {
   std::string image, digest;
@@ -30,39 +29,36 @@ struct Outputs {
 };
 constexpr Schema kPush{
     "push", "0.1.0", "Send an image to a registry",
-    std::tuple{
-        field(
-            "image", &Params::image,
-            {.help = "The image: a name in the store, or oci:, oci-archive:, docker-archive:, docker-daemon:",
-             .format = "image",
-             .examples = "localhost:5000/app:1.2\noci-archive:app.tar"}),
-        field("to", &Params::to,
-              {.help = "Where to; by default the registry that the name itself says",
-               .format = "image",
-               .fallback = "\"\"",
-               .examples = "registry.lan:5000/app:1.2"}),
-        field("platform", &Params::platform,
-              {.help = "Of an image for several platforms only this one; by default all of it",
-               .format = "platform",
-               .fallback = "\"\"",
-               .examples = "linux/arm64"}),
-        field("insecure", &Params::insecure,
-              {.help = "Allow plain http, or a certificate that nobody vouches for", .fallback = "false"}),
-        field("ca_file", &Params::ca_file, {.help = "A CA to trust besides the system's (PEM)"}),
-        field(
-            "engine", &Params::engine,
-            {.help = "For docker-daemon: docker, podman, unix://…, tcp://…; by default the one that is found",
-             .fallback = "\"\""})},
+    std::tuple_cat(
+        std::tuple{
+            field(
+                "image", &Params::image,
+                {.help =
+                     "The image: a name in the store, or oci:, oci-archive:, docker-archive:, docker-daemon:",
+                 .format = "image",
+                 .examples = "localhost:5000/app:1.2\noci-archive:app.tar"}),
+            field("to", &Params::to,
+                  {.help = "Where to; by default the registry that the name itself says",
+                   .format = "image",
+                   .fallback = "\"\"",
+                   .examples = "registry.lan:5000/app:1.2"}),
+            field("platform", &Params::platform,
+                  {.help = "Of an image for several platforms only this one; by default all of it",
+                   .format = "platform",
+                   .fallback = "\"\"",
+                   .examples = "linux/arm64"}),
+            field(
+                "engine", &Params::engine,
+                {.help =
+                     "For docker-daemon: docker, podman, unix://…, tcp://…; by default the one that is found",
+                 .fallback = "\"\""})},
+        oci::kRegistryFields),
     std::tuple{
         field("image", &Outputs::image, {.help = "The full name that it has there", .format = "image"}),
         field("digest", &Outputs::digest, {.help = "The digest that it has there"}),
         field("bytes", &Outputs::bytes, {.help = "Bytes that were sent"}),
         field("mounted", &Outputs::mounted, {.help = "Blobs taken over from another repository there"}),
         field("skipped", &Outputs::skipped, {.help = "Blobs that were there already"})}};
-
-oci::RegistryOptions options_of(const Params &p) {
-  return {.insecure = p.insecure, .ca_file = p.ca_file ? p.ca_file->value : std::string()};
-}
 
 /// One push, as `plan` (which changes nothing) or as `run`.
 class Push {
@@ -72,7 +68,7 @@ class Push {
         p_(params),
         from_(oci::ImageName::parse(params.image)),
         to_(oci::ImageName::parse(params.to.empty() ? params.image : params.to)),
-        options_(options_of(params)) {
+        options_(params.registry_options()) {
     if (p_.to.empty() && from_.kind != Kind::registry)
       throw Error(PIPE_E_INVALID, fmt::format("{} does not say which registry to push to", p_.image),
                   "give `to` a name such as localhost:5000/app:1");
@@ -205,7 +201,7 @@ void undo(Run &run, const Params &p) {
   const std::string to = oci::ImageName::parse(p.to.empty() ? p.image : p.to).str();
   const std::optional<oci::Pushed> pushed = oci::Pushed::recall(run, to);
   if (!pushed) return;
-  pushed->take_back(run, options_of(p));
+  pushed->take_back(run, p.registry_options());
   pushed->forget(run);
 }
 

@@ -93,6 +93,12 @@ std::optional<Diagnosis> diagnose_tls(const sdk::Error &error, const std::string
   if (!tls) return std::nullopt;
   using Reason = pipes::http::TlsError::Reason;
   if (tls->reason == Reason::certificate) return find(kCertificate, error.message, host);
+  if (tls->reason == Reason::client_certificate)
+    return Diagnosis{
+        fmt::format("{} lets in only whoever shows it a certificate of a CA that it trusts", host),
+        fmt::format("name one with `client_cert` and `client_key`, or put NAME.cert and NAME.key "
+                    "into ~/.config/containers/certs.d/{}",
+                    host)};
   return Diagnosis{
       fmt::format("{} does not finish a TLS handshake: it may want a client certificate, or speak "
                   "another protocol",

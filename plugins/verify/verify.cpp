@@ -1,6 +1,7 @@
 // verify: asks the registry itself, and says what it asked, what came and why it may be so.
 #include "check.hpp"
 
+#include <pipe/oci/params.hpp>
 #include <pipe/plugin.hpp>
 
 #include <fmt/core.h>
@@ -14,11 +15,10 @@ using namespace pipes::sdk;
 using verify::Result;
 using verify::Target;
 
-struct Params {
-  std::optional<std::string> registry, image, digest, container, engine, ca_file;
+struct Params : pipes::oci::RegistryParams {
+  std::optional<std::string> registry, image, digest, container, engine;
   std::vector<std::string> checks;
   std::string canary_repository;
-  bool insecure = false;
 };
 
 struct Outputs {
@@ -27,28 +27,27 @@ struct Outputs {
 
 constexpr Schema kVerify{
     "verify", "0.1.0", "Check that a registry, an image in it and its container are as they should be",
-    std::tuple{
-        field("registry", &Params::registry,
-              {.help = "Registry as host[:port]; by default the one that `image` names",
-               .examples = "localhost:5000"}),
-        field("image", &Params::image, {.help = "Image that the registry must have", .format = "image"}),
-        field("digest", &Params::digest, {.help = "Digest that `image` must have", .format = "digest"}),
-        field(
-            "checks", &Params::checks,
-            {.help = "What to check; by default `api`, `image` if one is given, `container` if one is given",
-             .fallback = "[]",
-             .choices = "api image content canary container"}),
-        field("container", &Params::container, {.help = "Container that must run, as its engine names it"}),
-        field("engine", &Params::engine,
-              {.help =
-                   "Container engine: docker, podman, or its address; by default the one `run` would take"}),
-        field("canary_repository", &Params::canary_repository,
-              {.help = "Repository that the canary is pushed to", .fallback = "\"pipe-canary\""}),
-        field("insecure", &Params::insecure,
-              {.help = "Allow plain HTTP and certificates that can't be verified", .fallback = "false"}),
-        field(
-            "ca_file", &Params::ca_file,
-            {.help = "PEM file of the authority that signed the registry's certificate", .format = "path"})},
+    std::tuple_cat(
+        std::tuple{
+            field("registry", &Params::registry,
+                  {.help = "Registry as host[:port]; by default the one that `image` names",
+                   .examples = "localhost:5000"}),
+            field("image", &Params::image, {.help = "Image that the registry must have", .format = "image"}),
+            field("digest", &Params::digest, {.help = "Digest that `image` must have", .format = "digest"}),
+            field(
+                "checks", &Params::checks,
+                {.help =
+                     "What to check; by default `api`, `image` if one is given, `container` if one is given",
+                 .fallback = "[]",
+                 .choices = "api image content canary container"}),
+            field("container", &Params::container,
+                  {.help = "Container that must run, as its engine names it"}),
+            field("engine", &Params::engine,
+                  {.help = "Container engine: docker, podman, or its address; by default the one `run` would "
+                           "take"}),
+            field("canary_repository", &Params::canary_repository,
+                  {.help = "Repository that the canary is pushed to", .fallback = "\"pipe-canary\""})},
+        pipes::oci::kRegistryFields),
     std::tuple{field("report", &Outputs::report,
                      {.help = "JSON: for each check what was asked, what came, cause and remedy"}),
                field("digest", &Outputs::digest, {.help = "Digest of `image` as the registry serves it"})}};
@@ -154,8 +153,7 @@ Result not_asked(const std::string &check, pipe_status why) {
 }
 
 std::vector<Result> check_registry(Run &run, const Params &p, const Job &job) {
-  const pipes::oci::RegistryOptions options{.insecure = p.insecure, .ca_file = p.ca_file.value_or("")};
-  pipes::oci::Registry registry(job.registry, options, run);
+  pipes::oci::Registry registry(job.registry, p.registry_options(), run);
   Target target{.registry = registry,
                 .observer = run,
                 .image = job.image,

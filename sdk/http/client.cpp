@@ -10,6 +10,8 @@
 #include <cctype>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <mutex>
 
 #include "address.hpp"
@@ -234,7 +236,14 @@ void set(CURL *easy, CURLoption option, Value value) {
     throw sdk::Error(PIPE_E_INTERNAL, "libcurl refuses option " + std::to_string(option));
 }
 
-void set_tls(CURL *easy, const ClientOptions &options) {
+/// The system's certificates, where they are one file.
+std::string bundle() {
+  const char *path = curl_version_info(CURLVERSION_NOW)->cainfo;
+  std::ifstream file(path == nullptr ? "" : path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void set_tls(CURL *easy, const ClientOptions &options, const std::string &url) {
   if (!options.verify) {
     set(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     set(easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -243,11 +252,20 @@ void set_tls(CURL *easy, const ClientOptions &options) {
   if (has_hashed_certificates()) {
     set(easy, CURLOPT_CAPATH, kCertificates);
     set(easy, CURLOPT_CAINFO, options.ca_file.empty() ? nullptr : options.ca_file.c_str());
-  } else if (!options.ca_file.empty()) {
+  } else if (!options.ca_file.empty() && options.ca_pem.empty()) {
     set(easy, CURLOPT_CAINFO, options.ca_file.c_str());
   }
-  if (!options.client_cert.empty()) set(easy, CURLOPT_SSLCERT, options.client_cert.c_str());
+  if (!options.ca_pem.empty()) {
+    curl_blob pem{.data = const_cast<char *>(options.ca_pem.data()),  // which libcurl only reads
+                  .len = options.ca_pem.size(),
+                  .flags = CURL_BLOB_NOCOPY};
+    set(easy, CURLOPT_CAINFO_BLOB, &pem);
+  }
+  if (options.client_cert.empty()) return;
+  if (!options.client_cert_host.empty() && Origin::of(url).host != options.client_cert_host) return;
+  set(easy, CURLOPT_SSLCERT, options.client_cert.c_str());
   if (!options.client_key.empty()) set(easy, CURLOPT_SSLKEY, options.client_key.c_str());
+  set(easy, CURLOPT_KEYPASSWD, "");  // else OpenSSL asks for one at the terminal
 }
 
 void set_method_and_body(CURL *easy, const Request &request) {
@@ -300,6 +318,7 @@ struct Client::State {
   State(ClientOptions given, sdk::Observer &watcher) : options(std::move(given)), observer(watcher) {
     static std::once_flag once;
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+    if (!options.ca_pem.empty() && !has_hashed_certificates()) options.ca_pem += bundle();
     easy.reset(curl_easy_init());
     multi.reset(curl_multi_init());
     if (!easy || !multi) throw std::bad_alloc();
@@ -366,7 +385,7 @@ void Client::State::configure(Exchange &exchange, curl_slist *headers) {
   set(handle, CURLOPT_HTTPHEADER, headers);
   if (!options.unix_socket.empty()) set(handle, CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
   if (!options.unix_socket.empty() || Origin::of(exchange.url).loopback()) set(handle, CURLOPT_PROXY, "");
-  set_tls(handle, options);
+  set_tls(handle, options, exchange.url);
   set_method_and_body(handle, exchange.request);
   set(handle, CURLOPT_HEADERFUNCTION, &on_header);
   set(handle, CURLOPT_HEADERDATA, &exchange);

@@ -31,8 +31,30 @@ std::string place(const std::string &url, const ClientOptions &options) {
                         : "check the address and the network");
 }
 
-[[noreturn]] void throw_tls(const Failure &failure, const std::string &where) {
+/// Whether the server ended the connection over our certificate, or over there being none. With TLS 1.3
+/// that comes after the handshake, when the answer is read.
+bool is_about_client_certificate(const std::string &text) {
+  for (const char *alert : {"alert certificate required", "alert bad certificate", "alert unknown ca",
+                            "alert certificate expired", "alert certificate revoked",
+                            "alert certificate unknown", "alert unsupported certificate"})
+    if (text.find(alert) != std::string::npos) return true;
+  return false;
+}
+
+[[noreturn]] void throw_client_certificate(const Failure &failure, const std::string &where,
+                                           const ClientOptions &options) {
+  constexpr auto kReason = TlsError::Reason::client_certificate;
+  if (options.client_cert.empty())
+    throw TlsError(kReason, where + " wants a client certificate, and there is none for it",
+                   "name one with client_cert and client_key");
+  throw TlsError(kReason,
+                 where + " does not take the client certificate " + options.client_cert + ": " + failure.text,
+                 "it must be one that is still valid, of a CA which that server trusts");
+}
+
+[[noreturn]] void throw_tls(const Failure &failure, const std::string &where, const ClientOptions &options) {
   using Reason = TlsError::Reason;
+  if (is_about_client_certificate(failure.text)) throw_client_certificate(failure, where, options);
   if (failure.code == CURLE_PEER_FAILED_VERIFICATION)
     throw TlsError(Reason::certificate, "the certificate of " + where + " can't be trusted: " + failure.text,
                    "if it is signed by a CA of your own, name that CA with ca_file");
@@ -67,20 +89,24 @@ void throw_failure(const Failure &failure, const std::string &url, const ClientO
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_INVALIDCERTSTATUS:
     case CURLE_SSL_ISSUER_ERROR:
-      throw_tls(failure, where);
+      throw_tls(failure, where, options);
     case CURLE_SSL_CACERT_BADFILE:
       throw sdk::Error(PIPE_E_INVALID, "can't use the CA file " + options.ca_file + ": " + failure.text,
                        "it must be a readable PEM file");
     case CURLE_SSL_CERTPROBLEM:
       throw sdk::Error(PIPE_E_INVALID,
-                       "can't use the client certificate " + options.client_cert + ": " + failure.text,
-                       "certificate and key must be readable PEM files that belong together");
+                       "can't use the client certificate " + options.client_cert +
+                           (options.client_key.empty() ? "" : " with the key " + options.client_key) + ": " +
+                           failure.text,
+                       "certificate and key must be readable PEM files that belong together, the key "
+                       "without a passphrase");
     case CURLE_GOT_NOTHING:
       throw sdk::Error(PIPE_E_TRANSIENT, where + " closed the connection without an answer");
     case CURLE_PARTIAL_FILE:
       throw sdk::Error(PIPE_E_TRANSIENT, "the answer of " + where + " was cut short");
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
+      if (is_about_client_certificate(failure.text)) throw_client_certificate(failure, where, options);
       throw sdk::Error(PIPE_E_TRANSIENT, "the connection to " + where + " broke: " + failure.text);
     case CURLE_SEND_FAIL_REWIND:  // it broke after some of the body was sent, and libcurl would begin anew
       throw sdk::Error(PIPE_E_TRANSIENT, "the connection to " + where + " broke while it was sent to");

@@ -103,6 +103,17 @@ std::string read_file(int fd, const std::filesystem::path &path, std::size_t max
   return content;
 }
 
+std::optional<std::string> read_settings(const std::filesystem::path &path) {
+  constexpr std::size_t kMax = 4u << 20;
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  if (!fd)
+    throw sdk::Error(PIPE_E_IO,
+                     fmt::format("can't read {}: {}", path.string(), std::generic_category().message(errno)),
+                     "make it readable for the user that runs this");
+  return read_file(fd.get(), path, kMax);
+}
+
 void replace_file(const std::filesystem::path &path, std::string_view content) {
   const std::filesystem::path next = path.string() + ".tmp";
   const UniqueFd fd(open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));

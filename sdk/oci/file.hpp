@@ -2,6 +2,7 @@
 // Files that survive a crash and full disks that are called so. For .cpp files of this folder only.
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,6 +43,9 @@ void sync_folder(const std::filesystem::path &folder);
 UniqueFd open_regular(const std::filesystem::path &path);
 /// The whole file, at most `max` bytes.
 std::string read_file(int fd, const std::filesystem::path &path, std::size_t max);
+/// A file of settings that somebody else wrote, at most 4 MiB: symbolic links are followed. nullopt if
+/// there is none; throws PIPE_E_IO if it can't be read.
+std::optional<std::string> read_settings(const std::filesystem::path &path);
 /// Replaces a file, so that a reader or a crash sees the old or the new content, never a mix. The caller
 /// holds a lock: the new content is written to `<path>.tmp` first.
 void replace_file(const std::filesystem::path &path, std::string_view content);

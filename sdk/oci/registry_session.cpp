@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "certs_dirs.hpp"
 #include "no_progress.hpp"
 #include "registry_error.hpp"
 
@@ -47,10 +48,7 @@ class Session::Lease {
         return;
       }
     }
-    http::ClientOptions options;
-    options.ca_file = session.options_.ca_file;
-    options.verify = !session.options_.insecure;
-    client_ = std::make_unique<http::Client>(std::move(options), session.observer_);
+    client_ = std::make_unique<http::Client>(session.client_options_, session.observer_);
   }
   ~Lease() {
     const std::lock_guard lock(session_.mutex_);
@@ -69,6 +67,7 @@ Session::Session(std::string host, RegistryOptions options, sdk::Observer &obser
     : host_(std::move(host)),
       api_host_(api_host(host_)),
       options_(std::move(options)),
+      client_options_(client_options(host_, api_host_, options_, CertsDirs::of_this_machine(), observer)),
       observer_(observer),
       may_be_plain_(options_.insecure || http::Origin::of("https://" + api_host_).loopback()),
       authorizer_(host_, observer),
@@ -113,7 +112,9 @@ http::Response Session::exchange(const Call &call, const std::string &authorizat
     return exchange_by(Scheme::https, call, authorization, client);
   } catch (const http::TlsError &error) {
     // Never after a certificate that does not fit: that would give a login away (CVE-2019-10214).
-    if (error.reason == http::TlsError::Reason::certificate) throw;
+    if (error.reason == http::TlsError::Reason::certificate ||
+        error.reason == http::TlsError::Reason::client_certificate)
+      throw;
     if (!may_be_plain_) {
       if (error.reason == http::TlsError::Reason::speaks_plain_http) throw_plain(error);
       throw;

@@ -76,6 +76,7 @@ class Session {
   const std::string host_;      // as in names: "docker.io"
   const std::string api_host_;  // "registry-1.docker.io"
   const RegistryOptions options_;
+  const http::ClientOptions client_options_;
   sdk::Observer &observer_;
   const bool may_be_plain_;
   Authorizer authorizer_;

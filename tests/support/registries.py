@@ -49,19 +49,31 @@ class Certificates:
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.ca_file, self.cert, self.key = (self.folder / n for n in ("ca.pem", "server.pem", "server.key"))
         names = self.folder / "names.cnf"
         names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:127.0.0.2\n")
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        self._openssl("req", "-x509", *curve, "-days", "2", "-subj", "/CN=test CA",
+        self.openssl("req", "-x509", *self._CURVE, "-days", "2", "-subj", "/CN=test CA",
                       "-keyout", self.folder / "ca.key", "-out", self.ca_file)  # fmt: skip
-        self._openssl("req", *curve, "-subj", "/CN=localhost", "-keyout", self.key, "-out", self.folder / "server.csr")
-        self._openssl("x509", "-req", "-in", self.folder / "server.csr", "-CA", self.ca_file,
-                      "-CAkey", self.folder / "ca.key", "-CAcreateserial", "-days", "2",
-                      "-extfile", names, "-out", self.cert)  # fmt: skip
+        self._signed("/CN=localhost", self.cert, self.key, "-extfile", names)
+
+    def client(self, folder, name="client"):
+        """NAME.cert and NAME.key in `folder`: a certificate for a client."""
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._signed(f"/CN={name}", folder / f"{name}.cert", folder / f"{name}.key")
+        return folder / f"{name}.cert", folder / f"{name}.key"
+
+    _CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+    def _signed(self, subject, cert, key, *options):
+        request = cert.with_suffix(".csr")
+        self.openssl("req", *self._CURVE, "-subj", subject, "-keyout", key, "-out", request)
+        self.openssl("x509", "-req", "-in", request, "-CA", self.ca_file, "-CAkey", self.folder / "ca.key",
+                      "-CAcreateserial", "-days", "2", *options, "-out", cert)  # fmt: skip
 
     @staticmethod
-    def _openssl(*args):
+    def openssl(*args):
         subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
 
 
@@ -138,6 +150,7 @@ class _Server:
 
     host = "localhost"
     ca_file = None
+    client_pair = None  # certificate and key that the test itself shows
     login = None  # (user, password)
 
     @property
@@ -155,6 +168,8 @@ class _Server:
             headers["Authorization"] = "Basic " + base64.b64encode(":".join(self.login).encode()).decode()
         if self.ca_file:
             context = ssl.create_default_context(cafile=str(self.ca_file))
+            if self.client_pair:
+                context.load_cert_chain(*self.client_pair)
             connection = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=context)
         else:
             connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
@@ -191,7 +206,7 @@ class _Server:
 class Registry(_Server):
     """Debian's docker-registry on a free loopback port, with a folder of its own."""
 
-    def __init__(self, tls=False, users=None, delete=True, maintenance=None, port=None):
+    def __init__(self, tls=False, users=None, delete=True, maintenance=None, port=None, client_certs=False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipe-registry-"))
         self.port = port or free_port()
         self.data = self.folder / "data"
@@ -208,6 +223,9 @@ class Registry(_Server):
             self.certificates = Certificates(self.folder)
             self.ca_file = self.certificates.ca_file
             config["http"]["tls"] = {"certificate": str(self.certificates.cert), "key": str(self.certificates.key)}
+            if client_certs:
+                config["http"]["tls"]["clientcas"] = [str(self.ca_file)]
+                self.client_pair = self.certificates.client(self.folder, "tester")
         if users:
             passwords = self.folder / "htpasswd"
             lines = [
@@ -287,11 +305,13 @@ Request = collections.namedtuple("Request", "method path query headers body")
 
 
 class Scripted(_Server):
-    """An HTTP(S) server that answers what `answer(request)` gives (None: 404) and keeps all requests."""
+    """An HTTP(S) server that answers what `answer(request)` gives (None: 404) and keeps all requests. With
+    `certificates` it asks for a client certificate, needs none, and keeps the names it was shown in
+    `clients`."""
 
     def __init__(self, answer=None, certificates=None, host="localhost", bind="127.0.0.1"):
         self.host = host
-        self.requests = []
+        self.requests, self.clients = [], []
         self._answer = answer or (lambda request: None)
         self._lock = threading.Lock()
         scripted = self
@@ -323,6 +343,8 @@ class Scripted(_Server):
             self.ca_file = certificates.ca_file
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificates.cert, certificates.key)
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.load_verify_locations(certificates.ca_file)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
@@ -345,6 +367,9 @@ class Scripted(_Server):
         )
         with self._lock:
             self.requests.append(request)
+            if self.ca_file:
+                shown = handler.connection.getpeercert() or {"subject": ()}
+                self.clients.append(next((value for ((_, value),) in shown["subject"]), None))
         answer = self.answer(request) or Answer(404)
         time.sleep(answer.delay)
         handler.send_response(answer.status)

@@ -56,12 +56,17 @@ enum class Zone { internet, private_network, loopback, link_local };
 /// The other side's TLS is not what it has to be. `sdk::Error` for those who need not tell.
 class TlsError : public sdk::Error {
  public:
-  enum class Reason { certificate, handshake, speaks_plain_http };
+  /// `client_certificate`: it wants one from us, or does not take the one it got.
+  enum class Reason { certificate, client_certificate, handshake, speaks_plain_http };
   TlsError(Reason why, std::string text, std::string remedy = {})
-      : Error(why == Reason::certificate ? PIPE_E_MISMATCH : PIPE_E_TRANSIENT, std::move(text),
-              std::move(remedy)),
-        reason(why) {}
+      : Error(status_of(why), std::move(text), std::move(remedy)), reason(why) {}
   Reason reason;
+
+ private:
+  static pipe_status status_of(Reason why) {
+    if (why == Reason::certificate) return PIPE_E_MISMATCH;
+    return why == Reason::client_certificate ? PIPE_E_DENIED : PIPE_E_TRANSIENT;
+  }
 };
 
 /// There is no way to the host: no such name, nobody listens, no route.
@@ -105,6 +110,10 @@ struct Request {
 struct ClientOptions {
   std::string unix_socket{};  // for engines
   std::string ca_file{}, client_cert{}, client_key{};
+  /// Certificates to trust besides the system's, as PEM text; `ca_file` is not read then.
+  std::string ca_pem{};
+  /// The one host (no port) that `client_cert` is shown to; empty: whoever asks for one.
+  std::string client_cert_host{};
   bool verify = true;
   std::chrono::milliseconds connect_timeout{10'000};
   bool allow_private_redirects = false;  // switches the rule of Zone off
@@ -112,7 +121,8 @@ struct ClientOptions {
 
 /// For one thread. Connections are kept between requests. Throws sdk::Error: PIPE_E_TRANSIENT (refused,
 /// reset, no route, DNS, cut short, TLS handshake), PIPE_E_TIMEOUT, PIPE_E_MISMATCH (certificate),
-/// PIPE_E_DENIED (a redirect that must not be followed; a unix socket that may not be opened),
+/// PIPE_E_DENIED (a redirect that must not be followed; a unix socket that may not be opened; a client
+/// certificate that is missing or refused),
 /// PIPE_E_NOT_FOUND (no such unix socket), PIPE_E_INVALID (no HTTP), PIPE_E_CANCELLED. TLS failures are
 /// TlsError. What `source` or `sink` throws comes through. A status is never an error here.
 ///

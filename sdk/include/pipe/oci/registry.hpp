@@ -19,7 +19,10 @@ namespace pipes::oci {
 /// How to talk to a registry.
 struct RegistryOptions {
   bool insecure = false;  // plain HTTP or an unverified certificate; loopback may always be plain HTTP
-  std::string ca_file;    // PEM; empty: the system's
+  std::string ca_file{};  // PEM, trusted besides the system's
+  /// PEM files of a client certificate and its key (empty: the key is in the same file). Without them the
+  /// ones of Docker's and Podman's certs.d folders are used.
+  std::string client_cert{}, client_key{};
   /// At most so many things at once; 0: begins with 8 and goes up to 16, down where the host complains.
   std::size_t concurrency = 0;
   std::uint64_t rate = 0;  // bytes a second, of blobs, both ways; 0: any
