@@ -111,6 +111,7 @@ class Pull {
         options_(params.registry_options()) {
     static_cast<void>(oci::PlatformChoice::parse(p_.platform));
     if (p_.load) static_cast<void>(engine_name());
+    if (const std::string note = oci::short_name_note(params.image); !note.empty()) run_.info(note);
     if (planning)
       store_ = existing_store();
     else

@@ -47,11 +47,6 @@ fs::path folder_of(const std::string &file) {
   return parent.empty() ? fs::path(".") : parent;
 }
 
-RegistryOptions options_at(const Endpoint &endpoint, RegistryOptions options) {
-  options.insecure = options.insecure || endpoint.insecure;
-  return options;
-}
-
 /// Where an image of a file or a folder is read from.
 struct OpenedSource {
   std::unique_ptr<Scratch> scratch;
@@ -109,34 +104,19 @@ struct Copier::State {
     return sum;
   }
 
-  /// Calls `work` for one mirror after the other and then the registry itself, until it is done.
-  template <class Work>
-  auto from_endpoints(const std::vector<Endpoint> &endpoints, Work work) {
-    for (const Endpoint &endpoint : endpoints) {
-      try {
-        return work(endpoint);
-      } catch (const sdk::Error &error) {
-        if (!endpoint.mirror || error.status == PIPE_E_CANCELLED) throw;
-        whole.log(sdk::Level::warning,
-                  fmt::format("mirror {}: {}", endpoint.reference.registry, error.message));
-      }
-    }
-    throw sdk::Error(PIPE_E_INTERNAL, "a name without a place to fetch it from");
-  }
-
   template <class Work>
   auto from_registry(const Reference &reference, Work work) {
-    return from_endpoints(RegistriesConf::load().to_pull(reference), [&](const Endpoint &endpoint) {
-      RegistrySource source(at(endpoint.reference.registry, options_at(endpoint, from_options)),
-                            endpoint.reference.repository, whole);
-      return work(source, endpoint.reference.identifier());
-    });
+    return ask_in_turn(
+        reference, from_options, whole, [&](const Endpoint &place, const RegistryOptions &how) {
+          RegistrySource source(at(place.reference.registry, how), place.reference.repository, whole);
+          return work(source, place.reference.identifier());
+        });
   }
 
   RegistryTarget to_registry(const Reference &reference) {
-    const Endpoint endpoint = RegistriesConf::load().to_push(reference);
-    return RegistryTarget(at(endpoint.reference.registry, options_at(endpoint, to_options)),
-                          endpoint.reference.repository, board(endpoint.reference.registry));
+    const Endpoint place = RegistriesConf::load().to_push(reference);
+    return RegistryTarget(at(place.reference.registry, options_for(place, to_options)),
+                          place.reference.repository, board(place.reference.registry));
   }
 
   template <class Work>
@@ -229,11 +209,10 @@ CopyForecast Copier::forecast(const ImageName &from, const ImageName &to, const 
 }
 
 std::vector<std::string> Copier::tags(const Reference &repository) {
-  const std::vector<Endpoint> endpoints = RegistriesConf::load().to_pull(repository);
-  return state_->from_endpoints(endpoints, [&](const Endpoint &endpoint) {
-    return state_->at(endpoint.reference.registry, options_at(endpoint, state_->from_options))
-        .tags(endpoint.reference.repository);
-  });
+  return ask_in_turn(repository, state_->from_options, state_->whole,
+                     [&](const Endpoint &place, const RegistryOptions &how) {
+                       return state_->at(place.reference.registry, how).tags(place.reference.repository);
+                     });
 }
 
 Traffic Copier::traffic() const {

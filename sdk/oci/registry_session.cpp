@@ -7,6 +7,7 @@
 
 #include "certs_dirs.hpp"
 #include "no_progress.hpp"
+#include "registries_conf.hpp"
 #include "registry_error.hpp"
 
 namespace pipes::oci {
@@ -32,6 +33,11 @@ std::optional<std::uint64_t> leading_number(std::string_view text) {
 
 std::string api_host(const std::string &host) {
   return host == "docker.io" ? "registry-1.docker.io" : host;
+}
+
+RegistryOptions as_configured(const std::string &host, RegistryOptions options) {
+  options.insecure = options.insecure || RegistriesConf::load().is_insecure(host);
+  return options;
 }
 
 }  // namespace
@@ -66,7 +72,7 @@ class Session::Lease {
 Session::Session(std::string host, RegistryOptions options, sdk::Observer &observer)
     : host_(std::move(host)),
       api_host_(api_host(host_)),
-      options_(std::move(options)),
+      options_(as_configured(host_, std::move(options))),
       client_options_(client_options(host_, api_host_, options_, CertsDirs::of_this_machine(), observer)),
       observer_(observer),
       may_be_plain_(options_.insecure || http::Origin::of("https://" + api_host_).loopback()),

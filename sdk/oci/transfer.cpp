@@ -16,24 +16,15 @@ PlatformChoice PlatformChoice::parse(std::string_view text) {
 }
 
 Resolved resolve(const Reference &reference, const RegistryOptions &options, sdk::Observer &observer) {
-  const std::vector<Endpoint> endpoints = RegistriesConf::load().to_pull(reference);
-  for (const Endpoint &endpoint : endpoints) {
-    try {
-      RegistryOptions how = options;
-      how.insecure = how.insecure || endpoint.insecure;
-      Registry registry(endpoint.reference.registry, how, observer);
-      const std::string id = endpoint.reference.identifier();
-      if (std::optional<Descriptor> root = registry.head_manifest(endpoint.reference.repository, id))
-        return {.root = std::move(*root)};
-      throw sdk::Error(PIPE_E_NOT_FOUND, fmt::format("{} does not exist", endpoint.reference.str()),
-                       "check repository and tag");
-    } catch (const sdk::Error &error) {
-      if (!endpoint.mirror || error.status == PIPE_E_CANCELLED) throw;
-      observer.log(sdk::Level::warning,
-                   fmt::format("mirror {}: {}", endpoint.reference.registry, error.message));
-    }
-  }
-  throw sdk::Error(PIPE_E_INTERNAL, "a name without a place to look for it");
+  return ask_in_turn(
+      reference, options, observer, [&](const Endpoint &place, const RegistryOptions &how) -> Resolved {
+        Registry registry(place.reference.registry, how, observer);
+        std::optional<Descriptor> root =
+            registry.head_manifest(place.reference.repository, place.reference.identifier());
+        if (root) return {.root = std::move(*root)};
+        throw sdk::Error(PIPE_E_NOT_FOUND, fmt::format("{} does not exist", place.reference.str()),
+                         "check repository and tag");
+      });
 }
 
 Descriptor local(const ImageName &name, Store &store) {
@@ -73,6 +64,13 @@ std::optional<std::uint64_t> stored_size(const Store &store, const Descriptor &i
   for (const Descriptor &blob : tree.blobs) whole = whole && (store.has(blob) || is_foreign(blob));
   if (!whole) return std::nullopt;
   return tree.blob_bytes();
+}
+
+std::string short_name_note(std::string_view name) {
+  const std::optional<std::string> other = RegistriesConf::load().other_meaning(name);
+  if (!other) return {};
+  return fmt::format("{} is Docker Hub's here; Podman takes it for {}: write the whole name if you mean that",
+                     name, *other);
 }
 
 bool is_unreachable(const sdk::Error &error) {

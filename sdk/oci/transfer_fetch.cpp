@@ -46,18 +46,9 @@ TransferResult fetch_from(const Endpoint &from, const PlatformChoice &choice, co
 
 TransferResult fetch_from_registry(const Reference &reference, const PlatformChoice &choice,
                                    const RegistryOptions &options, Store &store, sdk::Observer &observer) {
-  for (const Endpoint &endpoint : RegistriesConf::load().to_pull(reference)) {
-    RegistryOptions how = options;
-    how.insecure = how.insecure || endpoint.insecure;
-    try {
-      return fetch_from(endpoint, choice, how, store, observer);
-    } catch (const sdk::Error &error) {
-      if (!endpoint.mirror || error.status == PIPE_E_CANCELLED || error.status == PIPE_E_IO) throw;
-      observer.log(sdk::Level::warning,
-                   fmt::format("mirror {}: {}", endpoint.reference.registry, error.message));
-    }
-  }
-  throw sdk::Error(PIPE_E_INTERNAL, "a name without a place to fetch it from");
+  return ask_in_turn(reference, options, observer, [&](const Endpoint &place, const RegistryOptions &how) {
+    return fetch_from(place, choice, how, store, observer);
+  });
 }
 
 /// An image that was read from a file into the store.

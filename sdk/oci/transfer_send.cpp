@@ -85,7 +85,7 @@ TransferResult exported(const Store &store, const Descriptor &image) {
 
 Endpoint target(const Reference &reference, RegistryOptions &options) {
   Endpoint endpoint = RegistriesConf::load().to_push(reference);
-  options.insecure = options.insecure || endpoint.insecure;
+  options = options_for(endpoint, options);
   return endpoint;
 }
 

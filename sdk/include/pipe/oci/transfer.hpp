@@ -67,6 +67,10 @@ TransferResult send(Store &, const Descriptor &image, const ImageName &to, const
 /// What a push to this name would find there.
 std::optional<Descriptor> head_target(const Reference &to, const RegistryOptions &, sdk::Observer &);
 
+/// Short names are Docker Hub's, on every machine. Where this one's configuration gives `name` (as its user
+/// wrote it) another meaning for Podman, a line that says so; else nothing.
+std::string short_name_note(std::string_view name);
+
 /// True where `error` says that a source can't be reached (no route, DNS, TLS, timeout, 429, 5xx), as
 /// opposed to one that answered no (401, 403, 404).
 bool is_unreachable(const sdk::Error &error);
