@@ -99,8 +99,9 @@ std::unique_ptr<EventSink> printer(const SessionOptions &options, TextOut &out, 
     mode = ::isatty(STDERR_FILENO) == 1 && capable ? OutputMode::terminal : OutputMode::plain;
   }
   if (mode == OutputMode::terminal) {
-    return std::make_unique<TerminalPrinter>(err, color(STDERR_FILENO),
-                                             [] { return terminal_size(STDERR_FILENO); });
+    return std::make_unique<TerminalPrinter>(
+        err, color(STDERR_FILENO), [] { return terminal_size(STDERR_FILENO); },
+        [] { return std::chrono::steady_clock::now(); }, terminal_glyphs());
   }
   return std::make_unique<PlainPrinter>(err, Color::off);
 }

@@ -5,7 +5,8 @@
 namespace pipes {
 namespace {
 
-constexpr std::chrono::seconds kProgressInterval{5};
+constexpr std::chrono::seconds kSoonest{5};  // the next line of a tenth more
+constexpr std::chrono::seconds kLatest{10};  // of anything more
 
 std::string prefixed(const std::string &step, std::string_view text) {
   const std::string prefix = printable(step) + " | ";
@@ -42,7 +43,7 @@ void PlainPrinter::on(const Event &e) {
       id_width_ = id_width(e);
       return;
     case Event::Type::step_started:
-      progress_[e.step] = {e.time, 0};
+      progress_[e.step] = {.at = e.time};
       return;
     case Event::Type::log:
       if (e.level < 2) return;
@@ -67,14 +68,19 @@ void PlainPrinter::on(const Event &e) {
   }
 }
 
-/// Every few seconds and only when there is some: a log that is read later needs no more.
+/// The step as a whole, every few seconds and only when there is news: a log that is read later needs no
+/// more.
 void PlainPrinter::progress(const Event &e) {
   Told &told = progress_[e.step];
-  if (e.time - told.at < kProgressInterval) return;
+  told.movement.on(e.progress,
+                   std::chrono::duration_cast<std::chrono::milliseconds>(e.time.time_since_epoch()));
+  const Moving &whole = told.movement.whole();
+  const auto silence = e.time - told.at;
+  const bool much = whole.done >= told.done + whole.total / 10;
+  if (whole.done == told.done || silence < kSoonest || (silence < kLatest && !much)) return;
   told.at = e.time;
-  const ProgressReport &p = e.progress;
-  out_.write(
-      prefixed(e.step, progress_text(p.done, p.total, p.bytes) + (p.label.empty() ? "" : "  " + p.label)));
+  told.done = whole.done;
+  out_.write(prefixed(e.step, movement_text(whole)));
 }
 
 void PlanPrinter::on(const Event &e) {

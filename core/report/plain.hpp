@@ -1,4 +1,5 @@
 #pragma once
+#include "core/report/movement.hpp"
 #include "core/report/text.hpp"
 
 #include <map>
@@ -18,7 +19,8 @@ class PlainPrinter final : public EventSink {
 
   struct Told {
     std::chrono::system_clock::time_point at;
-    double part = 0;
+    std::uint64_t done = 0;
+    Movement movement{};
   };
   TextOut &out_;
   Color color_;

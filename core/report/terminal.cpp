@@ -4,12 +4,14 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace pipes {
 namespace {
 
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr std::size_t kPendingLimit = 64U << 10;
+constexpr std::size_t kBars = 6;  // of one step
 
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point from,
                                 std::chrono::steady_clock::time_point to) {
@@ -24,8 +26,20 @@ TerminalSize terminal_size(int fd) {
   return {size.ws_col, size.ws_row};
 }
 
-TerminalPrinter::TerminalPrinter(TextOut &out, Color color, Size size, Now now)
-    : out_(out), color_(color), size_(std::move(size)), now_(std::move(now)) {}
+Glyphs terminal_glyphs() {
+  for (const char *name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char *value = std::getenv(name);
+    if (value == nullptr || *value == '\0') continue;
+    const std::string_view locale = value;
+    const bool utf8 =
+        locale.find("UTF-8") != std::string_view::npos || locale.find("utf8") != std::string_view::npos;
+    return utf8 ? Glyphs::blocks : Glyphs::ascii;
+  }
+  return Glyphs::ascii;
+}
+
+TerminalPrinter::TerminalPrinter(TextOut &out, Color color, Size size, Now now, Glyphs glyphs)
+    : out_(out), color_(color), size_(std::move(size)), now_(std::move(now)), glyphs_(glyphs) {}
 
 void TerminalPrinter::on(const Event &e) {
   switch (e.type) {
@@ -61,11 +75,11 @@ void TerminalPrinter::on(const Event &e) {
       break;
     }
     case Event::Type::progress:
-      live_[e.step].parts[e.progress.id] = {e.progress.done, e.progress.total, e.progress.bytes};
+      live_[e.step].movement.on(e.progress, since({}, now_()));
       break;
     case Event::Type::step_retried: {
       Live &live = live_[e.step];
-      live.parts.clear();
+      live.movement = {};
       live.says = fmt::format("try {} of {} in {}: {}", e.attempt + 1, e.attempts, elapsed_text(e.elapsed),
                               first_line(printable(e.failure ? e.failure->message : "")));
       break;
@@ -110,17 +124,26 @@ std::optional<std::chrono::steady_clock::time_point> TerminalPrinter::next_tick(
 
 void TerminalPrinter::tick() {
   last_draw_ = now_();
+  const TerminalSize size = size_();
   std::string frame;
   // Back to the first line of what was drawn, and everything from there on away.
-  if (drawn_ > 0) frame = fmt::format("\x1b[{}A\r\x1b[J", drawn_);
+  if (!drawn_.empty()) frame = fmt::format("\x1b[{}A\r\x1b[J", rows_drawn(size.columns));
   frame += std::exchange(pending_, {});
-  drawn_ = 0;
+  drawn_.clear();
   if (!over_) {
-    const std::vector<std::string> lines = live_lines(size_());
-    for (const std::string &line : lines) frame += line + "\n";
-    drawn_ = lines.size();
+    for (const std::string &line : live_lines(size)) {
+      frame += line + "\n";
+      drawn_.push_back(width(printable(line)));
+    }
   }
   if (!frame.empty()) out_.write(frame);
+}
+
+/// A terminal that has become narrower has wrapped the lines that stood there.
+std::size_t TerminalPrinter::rows_drawn(std::size_t columns) const {
+  std::size_t rows = 0;
+  for (const std::size_t width : drawn_) rows += std::max<std::size_t>(1, (width + columns - 1) / columns);
+  return rows;
 }
 
 std::vector<std::string> TerminalPrinter::live_lines(const TerminalSize &size) const {
@@ -134,32 +157,43 @@ std::vector<std::string> TerminalPrinter::live_lines(const TerminalSize &size) c
   for (const auto &[id, live] : live_) order.emplace_back(live.index, &id);
   std::ranges::sort(order);
   const std::size_t room = size.rows > 4 ? size.rows - 3 : 1;
+  // Every step has its line before any of them has a bar.
+  std::size_t spare = room - std::min(room, order.size()), shown = 0;
   for (const auto &[index, id] : order) {
     if (lines.size() > room) {
-      lines.push_back(fmt::format("  and {} more", order.size() - (lines.size() - 1)));
+      lines.push_back(fmt::format("  and {} more", order.size() - shown));
       break;
     }
-    lines.push_back(live_line(*id, live_.at(*id), size.columns));
+    ++shown;
+    const Live &live = live_.at(*id);
+    lines.push_back(live_line(*id, live, size.columns));
+    for (std::string &line : bar_lines(live, std::min(spare, kBars), size.columns)) {
+      lines.push_back(std::move(line));
+      --spare;
+    }
   }
   return lines;
 }
 
 std::string TerminalPrinter::live_line(const std::string &id, const Live &live, std::size_t columns) const {
-  Part sum;
-  for (const auto &[number, part] : live.parts) {
-    // Bytes and counts do not add up; bytes say more.
-    if (part.bytes != sum.bytes && sum.bytes) continue;
-    if (part.bytes != sum.bytes) sum = {0, 0, part.bytes};
-    sum.done += part.done;
-    sum.total += part.total;
-  }
   std::string text = fmt::format("  running   {:<{}}  {:>6}", printable(id), id_width_,
                                  elapsed_text(since(live.since, now_())));
   if (live.attempt > 1) text += fmt::format("  try {}/{}", live.attempt, live.attempts);
-  if (!live.parts.empty()) text += "  " + progress_text(sum.done, sum.total, sum.bytes);
+  if (!live.movement.empty()) text += "  " + movement_text(live.movement.whole());
   if (!live.says.empty()) text += "  " + live.says;
   // One column stays free: a full line would wrap on some terminals, and the count of lines be wrong.
   return fit(text, columns - std::min<std::size_t>(columns, 1));
+}
+
+std::vector<std::string> TerminalPrinter::bar_lines(const Live &live, std::size_t count,
+                                                    std::size_t columns) const {
+  const std::vector<const Moving *> parts = live.movement.largest(count);
+  std::size_t label_width = 0;
+  for (const Moving *part : parts) label_width = std::max(label_width, width(printable(part->label)));
+  std::vector<std::string> lines;
+  for (const Moving *part : parts)
+    lines.push_back(bar_line(*part, label_width, columns - std::min<std::size_t>(columns, 1), glyphs_));
+  return lines;
 }
 
 }  // namespace pipes

@@ -1,4 +1,5 @@
 #include "core/report/json_event.hpp"
+#include "core/report/movement.hpp"
 #include "core/report/plain.hpp"
 #include "core/report/reporter.hpp"
 #include "core/report/terminal.hpp"
@@ -119,7 +120,22 @@ TEST(PlainPrinter, TellsProgressEveryFewSecondsOnly) {
     e.progress = {1, 0, static_cast<std::uint64_t>(second) * 1'000'000, 12'000'000, true, "layer"};
     printer.on(e);
   }
-  EXPECT_EQ(out.text, "pull | 5.0 MB / 12.0 MB  layer\npull | 10.0 MB / 12.0 MB  layer\n");
+  EXPECT_EQ(out.text,
+            "pull | 5.0 MB / 12.0 MB  1.0 MB/s  7s left\npull | 10.0 MB / 12.0 MB  1.0 MB/s  2s left\n");
+}
+
+TEST(PlainPrinter, TellsSlowProgressOfTheWholeOnly) {
+  TextSink out;
+  PlainPrinter printer(out, Color::off);
+  printer.on(event(Event::Type::step_started, "pull"));
+  for (int second = 0; second < 25; ++second)
+    for (const std::uint64_t id : {0, 1, 2}) {
+      Event e = event(Event::Type::progress, "pull");
+      e.time += std::chrono::seconds(second);
+      e.progress = {id, 0, std::min(1000, second * 100) * 1'000U, 100'000'000, true, "layer"};
+      printer.on(e);
+    }
+  EXPECT_EQ(out.text, "pull | 1.0 MB / 100.0 MB  100.0 kB/s  16m30s left\n");
 }
 
 TEST(Recap, IsOneLineThatCanBeSearchedFor) {
@@ -184,10 +200,11 @@ TEST_F(TerminalPrinterTest, RedrawsRunningStepsInPlace) {
   now += milliseconds(4100);
   EXPECT_EQ(frame(),
             "[+] registry  0/3  1 running  4.1s\n"
-            "  running   pull        4.1s  try 2/4  2.1 MB / 3.4 MB\n");
+            "  running   pull        4.1s  try 2/4  2.1 MB / 3.4 MB\n"
+            "    layer    2.1 MB /   3.4 MB\n");
   printer.on(ended("pull", State::changed, "9.2 MB", milliseconds(4200)));
   EXPECT_EQ(frame(),
-            "\x1b[2A\r\x1b[J"
+            "\x1b[3A\r\x1b[J"
             "  changed   pull        4.2s  9.2 MB\n"
             "[+] registry  1/3  0 running  4.1s\n");
   printer.on(end({.changed = 1}, "ok"));
@@ -211,6 +228,75 @@ TEST_F(TerminalPrinterTest, NeverDrawsMoreLinesThanThereAreNorWiderOnes) {
     EXPECT_LT(width(line), 60U);
     rest.remove_prefix(line.size() + 1);
   }
+}
+
+TEST_F(TerminalPrinterTest, ShowsTheLargestBlobsThatMoveAndTheWholeOnce) {
+  size = {80, 12};
+  printer.on(start());
+  printer.on(event(Event::Type::step_started, "pull"));
+  const auto moved = [&](std::uint64_t id, std::uint64_t done, std::uint64_t total) {
+    Event e = event(Event::Type::progress, "pull");
+    e.progress = {id, 0, done, total, true, id == 0 ? "" : "sha256:00000000000" + std::to_string(id)};
+    printer.on(e);
+  };
+  for (std::uint64_t id = 1; id < 9; ++id) moved(id, 1, id * 10'000'000);
+  moved(0, 1, 360'000'000);
+  now += milliseconds(2000);
+  for (std::uint64_t id = 1; id < 9; ++id) moved(id, id == 8 ? 80'000'000 : 6'000'001, id * 10'000'000);
+  moved(0, 128'000'001, 360'000'000);
+  EXPECT_EQ(frame(),
+            "[+] registry  0/3  1 running  2.0s\n"
+            "  running   pull        2.0s  128.0 MB / 360.0 MB  64.0 MB/s  4s left\n"
+            "    sha256:000000000002  [===>       ]    6.0 MB /  20.0 MB    3.0 MB/s      5s\n"
+            "    sha256:000000000003  [==>        ]    6.0 MB /  30.0 MB    3.0 MB/s      8s\n"
+            "    sha256:000000000004  [=>         ]    6.0 MB /  40.0 MB    3.0 MB/s     12s\n"
+            "    sha256:000000000005  [=>         ]    6.0 MB /  50.0 MB    3.0 MB/s     15s\n"
+            "    sha256:000000000006  [=>         ]    6.0 MB /  60.0 MB    3.0 MB/s     18s\n"
+            "    sha256:000000000007  [>          ]    6.0 MB /  70.0 MB    3.0 MB/s     22s\n");
+}
+
+TEST_F(TerminalPrinterTest, FindsItsLinesAgainWhereTheTerminalBecameNarrower) {
+  printer.on(start());
+  printer.on(event(Event::Type::step_started, "a-step-with-a-name"));
+  printer.on(log("a-step-with-a-name", 2, std::string(200, 'w')));
+  frame();
+  size.columns = 30;
+  EXPECT_THAT(frame(), testing::StartsWith("\x1b[4A\r\x1b[J")) << "34 columns are two lines, 59 are two";
+}
+
+TEST(Bar, IsAsLongAsWhatHasMoved) {
+  Moving half;
+  half.advance(5, 10, {});
+  EXPECT_EQ(bar(half, 12, Glyphs::ascii), "[=====>    ]");
+  EXPECT_EQ(bar(half, 5, Glyphs::blocks), "██▌··");
+  half.advance(10, 10, {});
+  EXPECT_EQ(bar(half, 12, Glyphs::ascii), "[==========]");
+  EXPECT_EQ(bar(half, 3, Glyphs::blocks), "███");
+}
+
+TEST(BarLine, LeavesOutWhatHasNoRoom) {
+  Moving blob;
+  blob.label = "sha256:000000000001";
+  blob.bytes = true;
+  blob.advance(1, 100'000'000, milliseconds(0));
+  blob.advance(40'000'001, 100'000'000, milliseconds(4000));
+  EXPECT_EQ(bar_line(blob, 19, 79, Glyphs::ascii),
+            "    sha256:000000000001  [====>      ]   40.0 MB / 100.0 MB   10.0 MB/s      6s");
+  EXPECT_EQ(bar_line(blob, 19, 60, Glyphs::ascii),
+            "    sha256:000000000001   40.0 MB / 100.0 MB   10.0 MB/s");
+  EXPECT_EQ(bar_line(blob, 19, 40, Glyphs::ascii), "    sha256:000000000001");
+  EXPECT_EQ(width(bar_line(blob, 19, 199, Glyphs::blocks)), 106U);
+}
+
+TEST(Moving, DoesNotCountWhatWasThereBefore) {
+  Moving blob;
+  blob.advance(0, 1'000'000'000, milliseconds(0));
+  blob.advance(900'000'000, 1'000'000'000, milliseconds(50));
+  blob.bytes = true;
+  EXPECT_FALSE(blob.left());
+  blob.advance(901'000'000, 1'000'000'000, milliseconds(1050));
+  EXPECT_DOUBLE_EQ(blob.speed, 1'000'000);
+  EXPECT_EQ(blob.left(), std::chrono::seconds(99));
 }
 
 TEST_F(TerminalPrinterTest, FitsItsFirstLineIntoANarrowTerminal) {
