@@ -1,18 +1,13 @@
-#include "core/base/error.hpp"
 #include "core/cli/print.hpp"
 #include "core/cli/verbs.hpp"
-
-#include <fmt/core.h>
 
 namespace pipes::cli {
 namespace {
 
 std::string overview() {
-  std::string text =
-      "pipe sets up and runs private image registries, and moves images into and between them.\n\n"
-      "usage: pipe VERB …\n\n";
-  for (const Verb *verb : verbs()) text += fmt::format("  {:<8}  {}\n", verb->name, verb->summary);
-  return text +
+  return "pipe sets up and runs private image registries, and moves images into and between them.\n\n"
+         "usage: pipe VERB …\n\n" +
+         list_text(verbs()) +
          "\n"
          "A registry on this machine:     pipe run pipelines/registry.toml\n"
          "One step, as in a CI stage:     pipe step push --image app:1.2 --to registry.lan:5000/app:1.2\n"
@@ -26,18 +21,21 @@ int run(const Words &words) {
     print(overview());
     return 0;
   }
-  const Verb *verb = find_verb(parsed->words().front());
-  if (verb == nullptr) reject_verb(parsed->words().front());
-  print(help_text(*verb));
-  return 0;
+  Words rest = parsed->words();
+  const Verb *verb = find_verb(verbs(), rest.front());
+  if (verb == nullptr) reject_verb(verbs(), rest.front(), "pipe help");
+  // What stands behind the verb (a step, a verb of `image`) is explained by the verb.
+  rest.erase(rest.begin());
+  rest.emplace_back("--help");
+  return verb->run(rest);
 }
 
 }  // namespace
 
 const Verb kHelp{"help",
-                 "[VERB]",
+                 "[VERB …]",
                  "Explain a verb",
-                 "Explains a verb; without one, lists them.",
+                 "Explains a verb, `step NAME` or `image VERB`; without one, lists them.",
                  [] { return std::vector<Option>(); },
                  run};
 

@@ -9,25 +9,46 @@
 namespace pipes::oci {
 namespace {
 
-Descriptor import_from(const LayoutSource &source, std::string_view ref, Store &store) {
+Imported import_from(const LayoutSource &source, std::string_view ref, Store &store) {
   const std::optional<Descriptor> root = find_image(source, ref);
   if (!root)
     throw sdk::Error(PIPE_E_NOT_FOUND, ref.empty()
                                            ? source.where() + " holds no image"
                                            : fmt::format("{} holds no image {}", source.where(), ref));
-  return import_image(source, *root, store);
+  return {import_image(source, *root, store), names_of(source, root->digest)};
 }
 
 }  // namespace
 
+Imported import_named(const ImageName &from, Store &store) {
+  switch (from.kind) {
+    case ImageName::Kind::oci_layout:
+      return import_from(FolderSource(from.path), from.ref, store);
+    case ImageName::Kind::oci_archive:
+    case ImageName::Kind::docker_archive: {
+      const TarSource source(from.path, store.path() / ".partial");
+      if (source.open("oci-layout")) return import_from(source, from.ref, store);
+      return import_old_docker_archive(source, from.ref, store);
+    }
+    case ImageName::Kind::registry:
+    case ImageName::Kind::docker_daemon:
+      break;
+  }
+  throw sdk::Error(PIPE_E_INVALID, from.str() + " is no file and no folder");
+}
+
 Descriptor import_archive(const std::filesystem::path &file, std::string_view ref, Store &store) {
-  const TarSource source(file, store.path() / ".partial");
-  if (source.open("oci-layout")) return import_from(source, ref, store);
-  return import_old_docker_archive(source, ref, store);
+  return import_named(
+             {.kind = ImageName::Kind::oci_archive, .reference = {}, .path = file, .ref = std::string(ref)},
+             store)
+      .image;
 }
 
 Descriptor import_layout(const std::filesystem::path &folder, std::string_view ref, Store &store) {
-  return import_from(FolderSource(folder), ref, store);
+  return import_named(
+             {.kind = ImageName::Kind::oci_layout, .reference = {}, .path = folder, .ref = std::string(ref)},
+             store)
+      .image;
 }
 
 std::optional<Descriptor> peek(const ImageName &name) {

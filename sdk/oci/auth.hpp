@@ -2,6 +2,7 @@
 // Logging in at one registry: Basic, and bearer tokens (distribution, spec/auth/token.md and oauth.md).
 // For .cpp files of this folder only.
 #include <pipe/http/client.hpp>
+#include <pipe/oci/auth_challenge.hpp>
 
 #include <chrono>
 #include <map>
@@ -11,7 +12,6 @@
 #include <string_view>
 #include <vector>
 
-#include "auth_challenge.hpp"
 #include "credentials.hpp"
 
 namespace pipes::oci {

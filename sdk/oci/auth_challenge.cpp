@@ -1,4 +1,4 @@
-#include "auth_challenge.hpp"
+#include <pipe/oci/auth_challenge.hpp>
 
 #include <algorithm>
 #include <cctype>

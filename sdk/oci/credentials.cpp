@@ -205,4 +205,17 @@ Credentials find_credentials(const std::string &registry, const std::string &rep
   return none;
 }
 
+CredentialSource find_credential_source(const std::string &registry, const std::string &repository,
+                                        const sdk::Observer &observer) {
+  const Credentials found = find_credentials(registry, repository, observer);
+  CredentialSource result{.source = {}, .username = {}, .kind = {}, .problem = found.problem};
+  if (found.empty()) return result;
+  result.source = found.source;
+  result.username = found.username;
+  result.kind = !found.registry_token.empty()   ? "registry token"
+                : !found.identity_token.empty() ? "identity token"
+                                                : "password";
+  return result;
+}
+
 }  // namespace pipes::oci

@@ -1,6 +1,7 @@
 #pragma once
 // The credentials that Docker and Podman keep. For .cpp files of this folder only.
 #include <pipe/error.hpp>
+#include <pipe/oci/credential_source.hpp>
 
 #include <optional>
 #include <string>

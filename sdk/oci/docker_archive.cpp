@@ -120,7 +120,7 @@ Descriptor import_layer(const Content &content, const Digest &diff_id, Store &st
 
 }  // namespace
 
-Descriptor import_old_docker_archive(const LayoutSource &source, std::string_view ref, Store &store) {
+Imported import_old_docker_archive(const LayoutSource &source, std::string_view ref, Store &store) {
   const std::vector<SavedImage> images = saved_images(source);
   const SavedImage &image = choose(source, images, ref);
   const std::optional<Content> config_content = source.open(image.config);
@@ -143,7 +143,7 @@ Descriptor import_old_docker_archive(const LayoutSource &source, std::string_vie
     }
     manifest["layers"].push_back(write_descriptor(layer->second));
   }
-  return store.put(manifest.dump(), kOciManifest);
+  return {store.put(manifest.dump(), kOciManifest), image.names};
 }
 
 }  // namespace pipes::oci

@@ -1,12 +1,14 @@
 #pragma once
 // docker-archive as Docker wrote it before version 25: manifest.json, a config, unpacked layers. For .cpp
 // files of this folder only.
+#include <pipe/oci/archive.hpp>
+
 #include "layout_source.hpp"
 
 namespace pipes::oci {
 
 /// Makes an image of an archive without an OCI layout in it; see import_archive. The config's bytes are
 /// kept, so the image ID is, too; layers are compressed and checked against the config's diff_ids.
-Descriptor import_old_docker_archive(const LayoutSource &source, std::string_view ref, Store &store);
+Imported import_old_docker_archive(const LayoutSource &source, std::string_view ref, Store &store);
 
 }  // namespace pipes::oci

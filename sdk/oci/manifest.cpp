@@ -141,13 +141,12 @@ void read_body(const Json &json, Manifest &manifest) {
   manifest.artifact_type = *artifact_type;
 }
 
-/// Provenance and SBOMs lie in an index like images, for no platform.
+}  // namespace
+
 bool is_attestation(const Descriptor &entry) {
   return entry.annotations.contains("vnd.docker.reference.type") ||
          (entry.platform && entry.platform->os == "unknown");
 }
-
-}  // namespace
 
 std::uint64_t Manifest::blob_bytes() const {
   std::uint64_t sum = config ? config->size : 0;

@@ -18,7 +18,7 @@ class Verbs(CliCase):
         for words in (["help"], ["--help"]):
             result = self.pipe.run(words)
             self.assert_code(result, 0)
-            for verb in VERBS:
+            for verb in [*VERBS, "image", "debug"]:
                 self.assertIn(f"  {verb}", result.out)
 
     def test_help_of_each_verb_is_what_its_option_gives(self):

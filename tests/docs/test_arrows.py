@@ -59,6 +59,13 @@ class Arrows(unittest.TestCase):
             for path, name in includes(SOURCE / folder):
                 self.assertFalse(name.startswith("core/"), f"{path}: {name}")
 
+    def test_image_program_is_built_of_what_is_public(self):
+        for path, name in includes(SOURCE / "image"):
+            self.assertFalse(re.match(r"(sdk|plugins)/", name), f"{path}: {name}")
+        for folder in ("core", "sdk", "plugins"):
+            for path, name in includes(SOURCE / folder):
+                self.assertFalse(name.startswith("image/"), f"{path}: {name}")
+
     def test_every_folder_of_core_is_named_here(self):
         self.assertEqual({p.name for p in (SOURCE / "core").iterdir() if p.is_dir()}, set(CORE))
 

@@ -24,6 +24,16 @@ namespace pipes::oci {
 Descriptor import_archive(const std::filesystem::path &file, std::string_view ref, Store &);
 Descriptor import_layout(const std::filesystem::path &folder, std::string_view ref, Store &);
 
+/// An image that was read into the store, and the names that it has where it came from. Who trusts those
+/// lets whoever made the file decide what a name of the store means.
+struct Imported {
+  Descriptor image;
+  std::vector<std::string> names;
+};
+/// The same for the file or folder of a name (PIPE_E_INVALID for a registry's or an engine's), with its
+/// names.
+Imported import_named(const ImageName &from, Store &);
+
 /// What the file or folder of a name (not of a registry's or an engine's) holds, from its index alone,
 /// nothing imported. nullopt: no such file, no such image in it, or no index (an old docker-archive).
 std::optional<Descriptor> peek(const ImageName &);

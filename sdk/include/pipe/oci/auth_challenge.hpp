@@ -1,5 +1,5 @@
 #pragma once
-// WWW-Authenticate (RFC 9110, section 11.6.1). For .cpp files of this folder only.
+// WWW-Authenticate (RFC 9110, section 11.6.1).
 #include <map>
 #include <string>
 #include <string_view>
