@@ -113,6 +113,10 @@ void Watch::progress(const sdk::Progress &progress) {
   cli::print_error(fmt::format("\r\x1b[K{}", progress_text(progress.done, progress.total, progress.bytes)));
 }
 
+std::string counted(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::string familiar(const std::string &store_name) {
   try {
     const oci::Reference reference = oci::Reference::parse(store_name);

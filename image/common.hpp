@@ -69,6 +69,8 @@ class Watch final : public sdk::Observer {
   std::unique_ptr<State> state_;
 };
 
+/// "1 blob", "3 blobs".
+std::string counted(std::uint64_t count, std::string_view what);
 /// As people write it: registry:3.
 std::string familiar(const std::string &store_name);
 /// "linux/amd64, linux/arm64".

@@ -86,11 +86,12 @@ void print_as_text(const oci::StoreCheck &check, const oci::Store &store) {
     if (flaw.moved) text += "  moved to .damaged\n";
     for (const std::string &command : remedy(flaw)) text += fmt::format("  mend: {}\n", printable(command));
   }
-  text += fmt::format("{}: {} blobs ({}) and {} names of {}\n", check.clean() ? "clean" : "not clean",
-                      check.blobs, bytes_text(check.bytes), check.images, printable(store.path().string()));
+  text += fmt::format("{}: {} ({}) and {} of {}\n", check.clean() ? "clean" : "not clean",
+                      counted(check.blobs, "blob"), bytes_text(check.bytes), counted(check.images, "name"),
+                      printable(store.path().string()));
   if (check.unnamed > 0)
-    text += fmt::format("no name leads to {} blobs ({}); `pipe image gc` removes them\n", check.unnamed,
-                        bytes_text(check.unnamed_bytes));
+    text += fmt::format("no name leads to {} ({}); `pipe image gc` removes what nothing needs\n",
+                        counted(check.unnamed, "blob"), bytes_text(check.unnamed_bytes));
   cli::print(text);
 }
 

@@ -31,9 +31,9 @@ int run(const Words &words) {
          {"kept", Value::Map{{"blobs", json_of(garbage.kept)}, {"bytes", json_of(garbage.kept_bytes)}}}});
     return 0;
   }
-  cli::print(fmt::format("{} {} ({} blobs); {} ({} blobs) belong to images\n",
-                         dry_run ? "would free" : "freed", bytes_text(garbage.bytes), garbage.blobs.size(),
-                         bytes_text(garbage.kept_bytes), garbage.kept));
+  cli::print(fmt::format("{} {} ({}); {} ({}) belong to images\n", dry_run ? "would free" : "freed",
+                         bytes_text(garbage.bytes), counted(garbage.blobs.size(), "blob"),
+                         bytes_text(garbage.kept_bytes), counted(garbage.kept, "blob")));
   return 0;
 }
 

@@ -33,8 +33,8 @@ int run(const Words &words) {
   } else if (garbage.blobs.empty()) {
     cli::print("`pipe image gc` would free nothing: other names lead to all that is there\n");
   } else {
-    cli::print(fmt::format("`pipe image gc` would free {} ({} blobs)\n", bytes_text(garbage.bytes),
-                           garbage.blobs.size()));
+    cli::print(fmt::format("`pipe image gc` would free {} ({})\n", bytes_text(garbage.bytes),
+                           counted(garbage.blobs.size(), "blob")));
   }
   return 0;
 }

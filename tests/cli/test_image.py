@@ -239,7 +239,7 @@ class Fsck(ImageCase):
 
     def test_clean(self):
         self.put(APP, "app:1")
-        self.assertRegex(self.image("fsck").out, r"^clean: 4 blobs \([\d.]+ kB\) and 1 names of ")
+        self.assertRegex(self.image("fsck").out, r"^clean: 4 blobs \([\d.]+ kB\) and 1 name of ")
         self.assertEqual(self.json("fsck")["flaws"], [])
 
     def test_missing_is_mended_by_the_command_it_names(self):
