@@ -27,6 +27,7 @@ int run(const Words &words) {
     print_json(
         {{"dry_run", dry_run},
          {"blobs", std::move(blobs)},
+         {"names", json_of(garbage.names)},
          {"bytes", json_of(garbage.bytes)},
          {"kept", Value::Map{{"blobs", json_of(garbage.kept)}, {"bytes", json_of(garbage.kept_bytes)}}}});
     return 0;

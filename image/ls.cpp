@@ -28,6 +28,7 @@ void print_table(const std::vector<Row> &rows) {
 
 std::string platforms_text(const oci::StoreEntry &entry) {
   if (!entry.problem.empty()) return "broken: `pipe image fsck` says more";
+  if (entry.attached_to) return "belongs to " + entry.attached_to->brief();
   if (entry.absent.empty()) return joined(entry.platforms);
   return fmt::format("{} ({} more elsewhere)", joined(entry.platforms), entry.absent.size());
 }
@@ -39,6 +40,7 @@ Value::Map json_of_entry(const oci::StoreEntry &entry) {
                  {"size_on_disk", json_of(entry.bytes)},
                  {"platforms", json_of(entry.platforms)},
                  {"platforms_elsewhere", json_of(entry.absent)}};
+  if (entry.attached_to) map.emplace_back("attached_to", entry.attached_to->str());
   if (!entry.problem.empty()) map.emplace_back("problem", entry.problem);
   return map;
 }

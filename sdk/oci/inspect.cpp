@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "file.hpp"
+#include "image_source.hpp"
 #include "json.hpp"
 #include "layout_source.hpp"
 #include "registries_conf.hpp"
@@ -247,7 +248,8 @@ std::vector<StoreEntry> list_store(const Store &store) {
   };
   for (StoredImage &image : store.list()) {
     const StoredTree tree = read_stored(store, image.descriptor);
-    StoreEntry entry{std::move(image), 0, {}, {}, tree.bad.empty() ? "" : tree.bad.front().why};
+    const std::optional<Digest> subject = attached_to(image.name);
+    StoreEntry entry{std::move(image), 0, {}, {}, tree.bad.empty() ? "" : tree.bad.front().why, subject};
     for (const Manifest &manifest : tree.manifests) {
       entry.bytes += manifest.bytes.size();
       for (const Descriptor &child : manifest.manifests) {

@@ -95,6 +95,28 @@ TEST_F(Maintenance, CollectsWhatNoNameLeadsTo) {
   EXPECT_TRUE(check_store(store_, silent_).clean());
 }
 
+TEST_F(Maintenance, WhatIsAttachedToAnImageGoesWithIt) {
+  const auto tag_of = [](const Descriptor &image) {
+    return std::string(image.digest.algorithm()) + "-" + std::string(image.digest.hex());
+  };
+  const Descriptor image = named("a:1", "image");
+  const Descriptor signature = named(tag_of(image) + ".sig", "signature");
+  const Descriptor of_signature = named(tag_of(signature), "of the signature");
+  const Descriptor other = named(tag_of(make_image(store_, "another")), "of another image");
+  Garbage garbage = collect_garbage(store_, 0ms, silent_);
+  EXPECT_THAT(garbage.names, SizeIs(1));  // that of an image which has no name itself
+  EXPECT_FALSE(store_.has(other));
+  EXPECT_TRUE(store_.has(signature));
+  EXPECT_TRUE(store_.has(of_signature));
+  store_.untag("a:1");
+  EXPECT_THAT(find_garbage(store_).names, SizeIs(2));
+  garbage = collect_garbage(store_, 0ms, silent_);
+  EXPECT_THAT(garbage.blobs, SizeIs(9));
+  EXPECT_EQ(garbage.kept, 0U);
+  EXPECT_THAT(store_.list(), IsEmpty());
+  EXPECT_TRUE(check_store(store_, silent_).clean());
+}
+
 TEST_F(Maintenance, KeepsWhatTwoImagesShare) {
   const Descriptor both = named("a:1", "shared");
   store_.tag("b:1", both);

@@ -57,10 +57,11 @@ Inspection inspect(const Store &, const Descriptor &root, const InspectWhat &);
 /// A name of the store and what belongs to it.
 struct StoreEntry {
   StoredImage image;
-  std::uint64_t bytes = 0;          // on disk; what two images share counts for both
-  std::vector<Platform> platforms;  // that are here
-  std::vector<Platform> absent;     // that the index has, and the store has not
-  std::string problem;              // why nothing can be said of it
+  std::uint64_t bytes = 0;            // on disk; what two images share counts for both
+  std::vector<Platform> platforms;    // that are here
+  std::vector<Platform> absent;       // that the index has, and the store has not
+  std::string problem;                // why nothing can be said of it
+  std::optional<Digest> attached_to;  // of referrers and signatures: the image they belong to
 };
 /// Every name of the store, sorted.
 std::vector<StoreEntry> list_store(const Store &);

@@ -10,9 +10,11 @@
 
 namespace pipes::oci {
 
-/// The blobs of a store that no entry of its index leads to.
+/// What a store holds for nobody: blobs that no entry of its index leads to, and what is attached to images
+/// that are gone (referrers, signatures), which are names as well.
 struct Garbage {
   std::vector<Digest> blobs;
+  std::vector<std::string> names;          // sha256-…
   std::uint64_t bytes = 0;                 // of them, on disk
   std::uint64_t kept = 0, kept_bytes = 0;  // blobs that stay
 };
