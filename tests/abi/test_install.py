@@ -85,6 +85,10 @@ class Install(unittest.TestCase):
             for place in (str(SOURCE), str(BUILD), str(self.folder / "first")):
                 self.assertNotIn(place, text, file.name)
 
+    def test_the_program_beside_pipe_comes_along(self):
+        self.assertEqual(json.loads(self.program("image", "ls", "--output", "json"))["images"], [])
+        self.assertTrue(json.loads(self.program("debug", "ref", "registry:3"))["valid"])
+
     def test_cxx_example(self):
         build = self.build(self.installed("examples/hello"))
         call("cmake", "--install", build)
