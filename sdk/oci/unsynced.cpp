@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "file.hpp"
+#include "layout_index.hpp"
 
 namespace pipes::oci {
 namespace {
@@ -67,6 +68,12 @@ void settle(const fs::path &store, const fs::path &note, bool all) {
   if (!blob || lstat(note.c_str(), &status) != 0) return;
   const bool same_boot = name.starts_with(this_boot() + "-");
   if (same_boot && !all && std::time(nullptr) - status.st_mtime < kWritten) return;
+  // One process judges a blob: what another had found damaged would by now be a good one, fetched again.
+  std::optional<FileLock> lock;
+  if (!same_boot) {
+    lock.emplace(store / kLayoutLock);
+    if (lstat(note.c_str(), &status) != 0) return;
+  }
   const fs::path path = store / "blobs" / std::string(blob->algorithm()) / std::string(blob->hex());
   if (const UniqueFd fd = open_regular(path)) {
     if (!same_boot && !is_sound(fd.get(), *blob, path))
