@@ -9,6 +9,21 @@
 namespace pipes::oci {
 namespace {
 
+/// The names that the index has for an image: the full one where containerd wrote it, else the one of the
+/// layout. Images without a name have none.
+std::vector<std::string> names_of(const LayoutSource &source, const Digest &digest) {
+  std::vector<std::string> names;
+  const Json index = source.index();
+  for (const Json &entry : index["manifests"]) {
+    const StoredImage image = read_entry(entry, source.where() + ": index.json");
+    if (image.descriptor.digest != digest) continue;
+    const auto full = image.descriptor.annotations.find("io.containerd.image.name");
+    const std::string &name = full != image.descriptor.annotations.end() ? full->second : image.name;
+    if (!name.empty()) names.push_back(name);
+  }
+  return names;
+}
+
 Imported import_from(const LayoutSource &source, std::string_view ref, Store &store) {
   const std::optional<Descriptor> root = find_image(source, ref);
   if (!root)

@@ -15,16 +15,12 @@ std::string fallback_tag(const Digest &subject) {
   return fmt::format("{}-{}", subject.algorithm(), subject.hex());
 }
 
-std::optional<Digest> attached_to(std::string_view tag) {
+bool is_attached_tag(std::string_view tag) {
   const std::size_t dash = tag.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
+  if (dash == std::string_view::npos) return false;
   const std::string_view rest = tag.substr(dash + 1);
   const std::string_view hex = rest.substr(0, rest.find('.'));
-  return Digest::try_parse(fmt::format("{}:{}", tag.substr(0, dash), hex));
-}
-
-bool is_attached_tag(std::string_view tag) {
-  return attached_to(tag).has_value();
+  return Digest::try_parse(fmt::format("{}:{}", tag.substr(0, dash), hex)).has_value();
 }
 
 std::optional<Descriptor> RegistrySource::find(const std::string &reference) {

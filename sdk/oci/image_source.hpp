@@ -41,8 +41,6 @@ class ImageSource {
 /// "sha256-…": the tag that lists what refers to a manifest, where a registry has no list of its own
 /// (distribution-spec, "Referrers Tag Schema").
 std::string fallback_tag(const Digest &subject);
-/// The image that such a tag (or one of a signature: "sha256-….sig") belongs to; nullopt: it is none.
-std::optional<Digest> attached_to(std::string_view tag);
 
 class RegistrySource final : public ImageSource {
  public:

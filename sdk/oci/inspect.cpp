@@ -11,7 +11,6 @@
 #include <functional>
 
 #include "file.hpp"
-#include "image_source.hpp"
 #include "json.hpp"
 #include "layout_source.hpp"
 #include "registries_conf.hpp"
@@ -179,6 +178,11 @@ Inspection look_at(const Endpoint &endpoint, const InspectWhat &what, const Regi
 }
 
 }  // namespace
+
+bool is_attestation(const Descriptor &entry) {
+  return entry.annotations.contains("vnd.docker.reference.type") ||
+         (entry.platform && entry.platform->os == "unknown");
+}
 
 ImageConfig read_image_config(std::string_view json) {
   const ParsedJson parsed = parse_json(json);

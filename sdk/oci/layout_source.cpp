@@ -204,19 +204,6 @@ std::optional<Descriptor> find_image(const LayoutSource &source, std::string_vie
   return std::nullopt;
 }
 
-std::vector<std::string> names_of(const LayoutSource &source, const Digest &digest) {
-  std::vector<std::string> names;
-  const Json index = source.index();
-  for (const Json &entry : index["manifests"]) {
-    const StoredImage image = read_entry(entry, source.where() + ": index.json");
-    if (image.descriptor.digest != digest) continue;
-    const auto full = image.descriptor.annotations.find(std::string(kContainerdName));
-    const std::string &name = full != image.descriptor.annotations.end() ? full->second : image.name;
-    if (!name.empty()) names.push_back(name);
-  }
-  return names;
-}
-
 Descriptor import_image(const LayoutSource &source, const Descriptor &root, Store &store) {
   const auto lacks = [&](const Descriptor &part) {
     return sdk::Error(PIPE_E_NOT_FOUND,

@@ -75,9 +75,6 @@ Compression compression_of(int fd, const std::filesystem::path &path);
 /// The entry of a layout's index that `ref` means; nullopt if none does. `ref` empty: the only image;
 /// PIPE_E_INVALID lists the names when there are several.
 std::optional<Descriptor> find_image(const LayoutSource &source, std::string_view ref);
-/// The names that the index has for an image: the full one where containerd wrote it, else the one of the
-/// layout. Images without a name have none.
-std::vector<std::string> names_of(const LayoutSource &source, const Digest &image);
 /// The same name, however it was written: registry:3 is docker.io/library/registry:3.
 bool same_name(std::string_view one, std::string_view other);
 

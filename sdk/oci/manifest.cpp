@@ -1,4 +1,5 @@
 #include <pipe/error.hpp>
+#include <pipe/oci/inspect.hpp>
 #include <pipe/oci/manifest.hpp>
 
 #include <algorithm>
@@ -142,11 +143,6 @@ void read_body(const Json &json, Manifest &manifest) {
 }
 
 }  // namespace
-
-bool is_attestation(const Descriptor &entry) {
-  return entry.annotations.contains("vnd.docker.reference.type") ||
-         (entry.platform && entry.platform->os == "unknown");
-}
 
 std::uint64_t Manifest::blob_bytes() const {
   std::uint64_t sum = config ? config->size : 0;

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "file.hpp"
-#include "image_source.hpp"
 #include "layout_index.hpp"
 #include "sole_use.hpp"
 #include "stored_tree.hpp"

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <pipe/error.hpp>
+#include <pipe/oci/copy.hpp>
 
 #include <sys/stat.h>
 
@@ -54,6 +55,13 @@ StoredTree read_stored(const Store &store, const Descriptor &root) {
     result.bad.push_back({root, false, error.message});
   }
   return result;
+}
+
+std::optional<Digest> attached_to(std::string_view name) {
+  if (!is_attached_tag(name)) return std::nullopt;
+  std::string digest(name.substr(0, name.find('.')));
+  digest[digest.find('-')] = ':';
+  return Digest::parse(digest);
 }
 
 std::vector<BlobFile> blob_files(const Store &store) {

@@ -4,7 +4,9 @@
 #include <pipe/oci/store.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "image_tree.hpp"
@@ -28,6 +30,9 @@ struct StoredTree {
 
 /// Throws PIPE_E_IO where files can't be read. What is wrong with the image is in the result.
 StoredTree read_stored(const Store &, const Descriptor &root);
+
+/// The image that a name of referrers or of a signature ("sha256-….sig") belongs to; nullopt: it is none.
+std::optional<Digest> attached_to(std::string_view name);
 
 /// A file under blobs/ whose name is a digest.
 struct BlobFile {

@@ -27,6 +27,9 @@ struct ImageConfig {
 /// Throws sdk::Error{PIPE_E_INVALID} for what is no JSON object.
 ImageConfig read_image_config(std::string_view json);
 
+/// Whether an entry of an index is no image: provenance and SBOMs lie there like images, for no platform.
+bool is_attestation(const Descriptor &entry);
+
 /// One manifest that is no index.
 struct ImageDetails {
   Manifest manifest;

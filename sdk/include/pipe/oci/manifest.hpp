@@ -66,8 +66,6 @@ struct Manifest {
 Manifest parse_manifest(std::string bytes, std::string_view content_type,
                         const std::optional<Digest> &expected = {});
 
-/// Whether an entry of an index is no image: provenance and SBOMs lie there like images, for no platform.
-bool is_attestation(const Descriptor &entry);
 /// The entry of `index` for `platform`; throws PIPE_E_NOT_FOUND with the list of what there is.
 Descriptor select_platform(const Manifest &index, const Platform &platform);
 /// An index of those entries of `index` that are for these platforms, with the attestations that belong to
