@@ -84,6 +84,7 @@ class ManyWriters(StoreCase):
             for number, image in enumerate(images):
                 registry.push(image, "app", str(number))
             pulls = [[["step", "pull", "--image", f"{registry.address}/app:{n % 4}"]] * 2 for n in range(4)]
+            self.image("import", gone, "gone:1")  # gc and fsck make no store
             come_and_go = [["image", "import", gone, "gone:1"], ["image", "rm", "gone:1"]] * 2
             collect = [["image", "gc", "--wait", "4m"]] * 3
             self.at_once(*pulls, come_and_go, collect, collect, [["image", "fsck"]] * 3)
