@@ -24,14 +24,16 @@ NOT_HTTP = "answers, but does not speak HTTP"
 class Row:
     """One fault. `rules(cell, nth)` gives the proxy's rules, the fault's own last; `once` and `each` say how an
     operation ends under it: RIGHT, or what the error says ("…" stands for anything, " / " parts alternatives).
-    `apart` has what differs, as {title of an operation: (once, each)}, None where the fault can't be met there.
+    `apart` has what differs, as {title of an operation: (once, each)}, None where the fault can't be met there; `only` one can meet it.
     `spoils`: nobody could keep another image from coming under the tag, as long as the error says so."""
 
-    def __init__(self, name, title, rules, once=RIGHT, each=RIGHT, apart=None, needs=(), spoils=False):
+    def __init__(self, name, title, rules, once=RIGHT, each=RIGHT, apart=None, needs=(), only=None, spoils=False):
         self.name, self.title, self.rules, self.needs, self.spoils = name, title, rules, needs, spoils
-        self._once, self._each, self._apart = once, each, apart or {}
+        self._once, self._each, self._apart, self._only = once, each, apart or {}, only
 
     def expected(self, operation, once):
+        if self._only and operation.title != self._only:
+            return None
         pair = self._apart.get(operation.title, (self._once, self._each))
         return pair and pair[0 if once else 1]
 
@@ -72,6 +74,10 @@ def whole_blob(fault):
 
 def manifest(fault):
     return lambda cell, nth: [Rule("GET", "/manifests/", _made(fault, cell), nth)]
+
+
+def list_of_tags(fault):
+    return lambda cell, nth: [Rule("GET", "/tags/list", _made(fault, cell), nth)]
 
 
 def upload(fault):
@@ -144,6 +150,7 @@ OTHER = "other content"
 NOT_THAT_RANGE = f'was asked for from byte {BREAK}, and came as "bytes 0-'
 NO_RANGE = f'was asked for from byte {BREAK}, and came as ""'
 A_PART = 'was asked for from byte 0, and came as "bytes 1000-'
+NO_LIST = "the answer is no list of tags"
 ALL_RIGHT = (RIGHT, RIGHT)
 
 # fmt: off
@@ -164,9 +171,9 @@ READING = [
     Row("502", "502 for a blob, as a web page", blob(answers(GATEWAY)), RIGHT, SAYS_502),
     Row("portal", "200 with a web page for a blob", blob(answers(PORTAL)), "a web page came where the blob", "a web page came where the blob"),
     Row("range_wrong", "206 with another range than asked for", rest_of_blob(partial("bytes 0-{last}/{size}")),
-        RIGHT, NOT_THAT_RANGE, {"verify content": (NOT_THAT_RANGE, NOT_THAT_RANGE)}),
+        RIGHT, NOT_THAT_RANGE, {"verify content": (NOT_THAT_RANGE, NOT_THAT_RANGE), "copy": ALL_RIGHT, "sync": ALL_RIGHT}),
     Row("range_unnamed", "206 that does not say which range", rest_of_blob(partial(None)),
-        RIGHT, NO_RANGE, {"verify content": (NO_RANGE, NO_RANGE)}),
+        RIGHT, NO_RANGE, {"verify content": (NO_RANGE, NO_RANGE), "copy": ALL_RIGHT, "sync": ALL_RIGHT}),
     Row("range_ignored", "200 for a range", rest_of_blob(ignore_range())),
     Row("range_refused", "416 for a range", rest_of_blob(answers(Answer(416)))),
     Row("206", "206 with all of a blob, not asked for", whole_blob(partial("bytes 0-{last}/{size}")),
@@ -181,17 +188,23 @@ READING = [
     Row("two_lengths", "two lengths for a blob", blob(header(("Content-Length", "100"), replace=False)), RIGHT, "gives two lengths for one answer"),
     Row("manifest_flip", "one bit of a manifest wrong", manifest(note), RIGHT, "has another content"),
     Row("manifest_digest", "manifest with the digest of another", manifest(header(("Docker-Content-Digest", NOBODY))), RIGHT,
-        "has another content", {"verify content": ALL_RIGHT}),
+        "has another content", {t: ALL_RIGHT for t in ("verify content", "copy", "sync")}),
     Row("manifest_cut", "manifest cut short: less than its announced length", manifest(cut(100)), RIGHT, "was cut short"),
     Row("manifest_short", "manifest with a byte too few, and a length to match", manifest(short(1)),
         RIGHT, "has another content"),
     Row("manifest_stall", "no answer to the request for a manifest", manifest(stall(LIMIT)), STILL, STILL,
-        {"verify content": (RIGHT, STILL)}, SLOW),
+        {t: (RIGHT, STILL) for t in ("verify content", "copy", "sync")}, SLOW),
     Row("manifest_429", "429 for a manifest", manifest(answers(SOON)), RIGHT, SAYS_429),
     Row("manifest_500", "500 for a manifest", manifest(answers(TROUBLE)), RIGHT, SAYS_500),
     Row("manifest_502", "502 for a manifest, as a web page", manifest(answers(GATEWAY)), RIGHT, SAYS_502),
     Row("manifest_portal", "200 with a web page for a manifest", manifest(answers(PORTAL)),
         "answers with a web page where a manifest was asked for", "answers with a web page where a manifest was asked for"),
+    Row("tags_500", "500 for the list of tags", list_of_tags(answers(TROUBLE)), RIGHT, "can't list the tags of …: " + SAYS_500, only="sync"),
+    Row("tags_stall", "no answer to the request for the list of tags", list_of_tags(stall(LIMIT)), STILL, STILL, None, SLOW, "sync"),
+    Row("tags_cut", "list of tags cut short: less than its announced length", list_of_tags(cut(10)), RIGHT, "was cut short", only="sync"),
+    Row("tags_short", "list of tags with a byte too few, and a length to match", list_of_tags(short(2)), NO_LIST, NO_LIST, only="sync"),
+    Row("tags_elsewhere", "list of tags that goes on at another host", list_of_tags(header(("Link", '<http://127.0.0.1/more>; rel="next"'))),
+        "it goes on at another host, http://127.0.0.1", "it goes on at another host, http://127.0.0.1", only="sync"),
 ]
 
 WRITING = [

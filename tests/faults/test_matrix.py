@@ -13,7 +13,7 @@ import unittest
 from matrix import READING, WRITING, fits
 from operations import OPERATIONS, World, check_rehashed, play
 
-AT_ONCE = 16  # cells: most of their time is waiting
+AT_ONCE = 12  # cells: most of their time is waiting
 
 
 def cells():

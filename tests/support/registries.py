@@ -204,10 +204,10 @@ class _Server:
 
 
 class Registry(_Server):
-    """Debian's docker-registry on a free loopback port, with a folder of its own."""
+    """Debian's docker-registry on a free loopback port, with a folder of its own (below `under`)."""
 
-    def __init__(self, tls=False, users=None, delete=True, maintenance=None, port=None, client_certs=False):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipe-registry-"))
+    def __init__(self, tls=False, users=None, delete=True, maintenance=None, port=None, client_certs=False, under=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipe-registry-", dir=under))
         self.port = port or free_port()
         self.data = self.folder / "data"
         self._process = None
