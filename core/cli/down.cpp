@@ -1,14 +1,52 @@
+#include "core/base/error.hpp"
+#include "core/cli/print.hpp"
 #include "core/cli/session.hpp"
 #include "core/cli/verbs.hpp"
+#include "core/plan/settings.hpp"
+#include "core/run/known_settings.hpp"
+#include "core/run/paths.hpp"
+#include "core/run/redactor.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
 
 namespace pipes::cli {
 namespace {
+
+constexpr std::size_t kShown = 5;  // of the settings that could be meant
 
 std::vector<Option> options() {
   std::vector<Option> all{{"data", "", "Take data away, too: volumes and what is in them"}};
   for (const auto &group : {input_options(), common_options()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
+}
+
+/// Whether it has run with these settings, or there is nothing else that could be meant.
+bool is_known(const Plan &plan) {
+  const KnownSettings known(memory_folder(plan.name, plan.file));
+  return known.has(Redactor(plan.secret_values).map(settings_of(plan))) || known.standing().empty();
+}
+
+/// The one thing that stands, if no settings were given that say otherwise. Anything else would take back
+/// nothing, or half of what was made with other settings. Throws Error with what there is.
+std::vector<std::pair<std::string, std::string>> only_settings(const Plan &plan) {
+  const std::vector<Value::Map> standing = KnownSettings(memory_folder(plan.name, plan.file)).standing();
+  std::string commands;
+  for (std::size_t i = 0; i < std::min(kShown, standing.size()); ++i) {
+    commands += "\n    " + down_command(plan.file, standing[i]);
+  }
+  if (standing.size() > kShown) commands += fmt::format("\n    and {} more", standing.size() - kShown);
+  if (standing.size() > 1 || !settings_of(plan).empty()) {
+    throw Error(Exit::usage,
+                fmt::format("`{}` has not run with these settings: there is nothing to take back", plan.name),
+                "what stands was made with other settings; say which:" + commands);
+  }
+  print_error(fmt::format("taking back what was made with other settings than the defaults:{}\n", commands));
+  std::vector<std::pair<std::string, std::string>> set;
+  for (const auto &[name, value] : standing.front()) set.emplace_back(name, as_given(value));
+  return set;
 }
 
 int run(const Words &words) {
@@ -22,7 +60,12 @@ int run(const Words &words) {
   Session session(how);  // before anything is read
   PluginRegistry plugins = registry(*args);
   int code = 0;
-  const std::optional<Plan> plan = read_plan(file, *args, plugins, code);
+  Inputs given = inputs(*args);
+  std::optional<Plan> plan = read_plan(file, given, plugins, code);
+  if (plan && !is_known(*plan)) {
+    given.set = only_settings(*plan);
+    plan = read_plan(file, given, plugins, code);
+  }
   return plan ? exit_code(session.execute(*plan)) : code;
 }
 
@@ -33,7 +76,8 @@ const Verb kDown{
     "FILE [--data] …",
     "Take back what `run` made, but no data",
     "Undoes the steps of a pipeline, the last one first. Only what they made is taken away, never what\n"
-    "was there before; data stays unless --data is given.\n\n"
+    "was there before; data stays unless --data is given. What was made with other settings is taken back\n"
+    "with the same --set words, --var-file and environment; if that is all there is, without them, too.\n\n"
     "  pipe down pipelines/registry.toml",
     options,
     run};

@@ -21,7 +21,7 @@ int run(const Words &words) {
   Session session(how);  // before anything is read
   PluginRegistry plugins = registry(*args);
   int code = 0;
-  const std::optional<Plan> plan = read_plan(file, *args, plugins, code);
+  const std::optional<Plan> plan = read_plan(file, inputs(*args), plugins, code);
   return plan ? exit_code(session.execute(*plan)) : code;
 }
 

@@ -3,12 +3,14 @@
 #include "core/base/error.hpp"
 #include "core/cli/github_output.hpp"
 #include "core/cli/print.hpp"
+#include "core/plan/settings.hpp"
 #include "core/report/json_event.hpp"
 #include "core/report/plain.hpp"
 #include "core/report/reporter.hpp"
 #include "core/report/terminal.hpp"
 #include "core/run/environment.hpp"
 #include "core/run/inline_runner.hpp"
+#include "core/run/known_settings.hpp"
 #include "core/run/paths.hpp"
 #include "core/run/preload.hpp"
 #include "core/run/process_runner.hpp"
@@ -162,6 +164,8 @@ RunOutcome Session::execute(const Plan &plan) {
 
   // The state of the pipeline, where it has one.
   PipelineLock held;
+  const Value::Map settings = redactor.map(settings_of(plan));  // they get to disk
+  std::optional<KnownSettings> known;
   std::unique_ptr<Memory> memory = std::make_unique<NoMemory>();
   const Clock clock;
   std::filesystem::path folder;
@@ -179,8 +183,10 @@ RunOutcome Session::execute(const Plan &plan) {
     try {
       if (!options_.single_step) {
         const std::filesystem::path state = memory_folder(plan.name, plan.file);
-        memory = std::make_unique<DiskMemory>(state, redactor);
+        known.emplace(state);
+        memory = std::make_unique<SettingsMemory>(state, known->folder(settings), redactor);
         lock(held, state, plan);
+        if (options_.operation == Operation::run) known->begin(settings);
       }
       folder =
           make_run_folder(state_home(), options_.single_step ? "step-" + plan.name : plan.name, clock.wall());
@@ -219,6 +225,9 @@ RunOutcome Session::execute(const Plan &plan) {
                  .random = [&] { return std::uniform_real_distribution(0.0, 1.0)(generator); }};
   const RunOutcome outcome = Scheduler(plan, *runner, clock, reporter, *memory, std::move(how)).run();
 
+  if (known && outcome.status == "ok" && options_.operation == Operation::undo && options_.undo_data) {
+    known->end(settings);
+  }
   if (journal && !journal->problem().empty()) {
     print_error(fmt::format("warning: the record of this run is incomplete: {}\n", journal->problem()));
   }
@@ -240,9 +249,9 @@ Exit invalid_code(const Diagnostics &diagnostics) {
   return only_plugins ? Exit::plugin : Exit::invalid;
 }
 
-std::optional<Plan> read_plan(const std::string &file, const Arguments &arguments, PluginRegistry &plugins,
+std::optional<Plan> read_plan(const std::string &file, const Inputs &inputs, PluginRegistry &plugins,
                               int &code) {
-  PlanOutcome outcome = make_plan(file, inputs(arguments), plugins, true);
+  PlanOutcome outcome = make_plan(file, inputs, plugins, true);
   if (!outcome.diagnostics.empty()) print_error(render_human(outcome.diagnostics, colored(STDERR_FILENO)));
   if (!outcome.plan) code = static_cast<int>(invalid_code(outcome.diagnostics));
   return std::move(outcome.plan);

@@ -49,7 +49,7 @@ class Session {
 PluginRegistry registry(const Arguments &);
 /// Reads, checks and plans a file; prints what is wrong. Throws nothing for an invalid file: nullopt, and
 /// `code` is what to exit with.
-std::optional<Plan> read_plan(const std::string &file, const Arguments &, PluginRegistry &, int &code);
+std::optional<Plan> read_plan(const std::string &file, const Inputs &, PluginRegistry &, int &code);
 /// What an invalid file makes `pipe` exit with: plugin, if plugins are all that is wrong.
 Exit invalid_code(const Diagnostics &);
 /// The one file that a verb takes.

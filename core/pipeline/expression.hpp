@@ -15,7 +15,18 @@ namespace pipes {
 /// What a name stands for, once it is known (core/plan/bind.hpp). `index` is that of the variable,
 /// secret or step.
 struct Reference {
-  enum class Root { unbound, variable, secret, step, each_key, each_value, run_id, run_status, constant };
+  enum class Root {
+    unbound,
+    variable,
+    secret,
+    step,
+    each_key,
+    each_value,
+    run_id,
+    run_status,
+    down_command,
+    constant
+  };
   enum class Instances { only, one, all };  // steps.x, steps.x["key"], steps.x[*]
   Root root = Root::unbound;
   Instances instances = Instances::only;

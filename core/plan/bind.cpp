@@ -414,7 +414,7 @@ Known Binder::run(Expression &e, const Here &here) {
 }
 
 Known Binder::pipeline_fact(Expression &e, const Here &here) {
-  static const std::vector<std::string> kFacts{"name", "description", "file", "dir"};
+  static const std::vector<std::string> kFacts{"name", "description", "file", "dir", "down"};
   const Segment *name = name_at(e, 1, "a fact of the pipeline", here);
   if (name == nullptr) return something();
   const std::string &file = pipeline_.source.path();
@@ -425,6 +425,8 @@ Known Binder::pipeline_fact(Expression &e, const Here &here) {
     e.reference.constant = pipeline_.description;
   } else if (name->name == "file") {
     e.reference.constant = file;
+  } else if (name->name == "down") {
+    e.reference.root = Reference::Root::down_command;
   } else if (name->name == "dir") {
     e.reference.constant = std::filesystem::absolute(file).lexically_normal().parent_path().string();
   } else {

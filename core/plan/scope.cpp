@@ -1,5 +1,6 @@
 #include "core/base/quantity.hpp"
 #include "core/plan/plan_impl.hpp"
+#include "core/plan/settings.hpp"
 
 #include <fmt/core.h>
 
@@ -51,6 +52,8 @@ Evaluated PlanScope::look_up(const Reference &reference, const Value &key) const
     case Reference::Root::run_status:
       return now_.facts == nullptr || now_.facts->status.empty() ? unknown()
                                                                  : Evaluated{Value(now_.facts->status)};
+    case Reference::Root::down_command:
+      return {Value(down_command(impl_.pipeline.source.path(), settings_of(impl_)))};
     case Reference::Root::constant:
       return {reference.constant};
     case Reference::Root::unbound:

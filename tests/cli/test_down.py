@@ -80,6 +80,48 @@ class PlanAndDown(CliCase):
         self.pipe.run(["run", self.path])
         self.assertIn("and data", self.pipe.run(["down", self.path, "--data"]).err)
 
+    def two_settings(self):
+        """A step whose undo depends on an output, run with two settings."""
+        names = [self.folder / "one", self.folder / "two and more"]
+        path = self.pipeline(
+            '[vars.file]\ndefault = ""\n'
+            '[[step]]\nid = "name"\nuses = "echo"\nwith.text = "${vars.file}"\n'
+            '[[step]]\nid = "keep"\nuses = "echo"\nwith.text = "x"\nwith.file = "${steps.name.text}"\n'
+            '[outputs]\nstop = "${pipeline.down}"\n',
+            name="two.toml",
+        )
+        for name in names:
+            ran = self.pipe.run(["run", path, "--set", f"file={name}"])
+            self.assert_code(ran, 0)
+        self.assertEqual(ran.out, f"stop = pipe down {path} --set 'file={names[1]}'\n")
+        return path, names
+
+    def test_down_takes_back_what_was_made_with_its_settings(self):
+        path, (one, two) = self.two_settings()
+        self.assert_code(self.pipe.run(["down", path, "--set", f"file={one}"]), 0)
+        self.assertFalse(one.exists())
+        self.assertTrue(two.exists())
+        self.assert_code(self.pipe.run(["down", path, "--set", f"file={two}"]), 0)
+        self.assertFalse(two.exists())
+
+    def test_down_says_which_settings_there_are(self):
+        path, (one, two) = self.two_settings()
+        for words in [], ["--set", "file=/nowhere"]:
+            result = self.pipe.run(["down", path, *words])
+            self.assert_code(result, 2)
+            self.assert_says(result.err, "has not run with these settings", f"\n    pipe down {path} --set file={one}\n")
+            self.assert_says(result.err, f"\n    pipe down {path} --set 'file={two}'\n")
+        self.assertTrue(one.exists() and two.exists())
+
+    def test_down_without_words_takes_back_the_only_thing_that_stands(self):
+        path, (one, two) = self.two_settings()
+        self.assert_code(self.pipe.run(["down", "--data", path, "--set", f"file={one}"]), 0)
+        result = self.pipe.run(["down", "--data", path])
+        self.assert_code(result, 0)
+        self.assert_says(result.err, f"pipe down {path} --set 'file={two}'")
+        self.assertFalse(two.exists())
+        self.assert_code(self.pipe.run(["down", path]), 0)
+
     def test_down_before_any_run(self):
         result = self.pipe.run(["down", self.path])
         self.assert_code(result, 0)

@@ -84,17 +84,16 @@ void run(Run &run, const Params &p) {
   }
   if (!p.file) return run.verdict(Verdict::up_to_date, p.text);
   if (kept(*p.file) == p.text) return run.verdict(Verdict::up_to_date, p.text);
-  if (kept(*p.file).empty()) run.remember("file", *p.file);
+  if (kept(*p.file).empty()) run.remember(*p.file, "made");
   std::ofstream(*p.file) << p.text;
   run.verdict(Verdict::change, "wrote " + *p.file);
 }
 
-void undo(Run &run, const Params &) {
-  const auto file = run.recall("file");
-  if (!file) return run.verdict(Verdict::up_to_date, "nothing was made");
-  unlink(file->c_str());
-  run.forget("file");
-  run.verdict(Verdict::remove, "removed " + *file + (run.undo_data() ? " and data" : ""));
+void undo(Run &run, const Params &p) {
+  if (!p.file || !run.recall(*p.file)) return run.verdict(Verdict::up_to_date, "nothing was made");
+  unlink(p.file->c_str());
+  run.forget(*p.file);
+  run.verdict(Verdict::remove, "removed " + *p.file + (run.undo_data() ? " and data" : ""));
 }
 
 }  // namespace

@@ -1,11 +1,13 @@
 #include "core/run/memory.hpp"
 
+#include "core/run/known_settings.hpp"
 #include "core/run/paths.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 
 namespace pipes {
@@ -66,6 +68,40 @@ TEST_F(MemoryTest, WritesNothingThatIsTheSame) {
 TEST_F(MemoryTest, SurvivesAFileThatWasTamperedWith) {
   std::ofstream(folder / "run.remembered.json") << "{ nonsense";
   EXPECT_TRUE(DiskMemory(folder, redactor).remembered("run").empty());
+}
+
+TEST_F(MemoryTest, KeepsOutputsBySettingsAndNotesByPipeline) {
+  KnownSettings known(folder);
+  const Value::Map here{{"name", "a"}}, there{{"name", "b"}};
+  EXPECT_FALSE(known.has(here));
+  for (const Value::Map &settings : {here, there}) {
+    known.begin(settings);
+    SettingsMemory memory(folder, known.folder(settings), redactor);
+    memory.keep_outputs("push", settings);
+    EXPECT_EQ(memory.remember("push", to_json(Value(settings)), "made"), "");
+  }
+  EXPECT_EQ(SettingsMemory(folder, known.folder(here), redactor).outputs("push"), here);
+  EXPECT_EQ(SettingsMemory(folder, known.folder(there), redactor).outputs("push"), there);
+  EXPECT_EQ(SettingsMemory(folder, known.folder(here), redactor).remembered("push").size(), 2U);
+  EXPECT_EQ(known.standing().size(), 2U);
+  known.end(there);
+  EXPECT_EQ(known.standing(), std::vector<Value::Map>{here});
+  EXPECT_TRUE(known.has(there));
+}
+
+TEST_F(MemoryTest, ForgetsFirstTheSettingsThatWereTakenBack) {
+  KnownSettings known(folder);
+  const auto numbered = [](std::size_t n) { return Value::Map{{"n", static_cast<std::int64_t>(n)}}; };
+  for (std::size_t n = 0; n < KnownSettings::kKept; ++n) known.begin(numbered(n));
+  known.end(numbered(5));
+  known.begin(numbered(KnownSettings::kKept));
+  EXPECT_FALSE(known.has(numbered(5)));
+  EXPECT_EQ(known.standing().size(), KnownSettings::kKept);
+  const std::filesystem::path note = known.folder(numbered(7)) / "settings.json";
+  std::filesystem::last_write_time(note, std::filesystem::last_write_time(note) - std::chrono::hours(1));
+  known.begin(numbered(KnownSettings::kKept + 1));
+  EXPECT_FALSE(known.has(numbered(7)));
+  EXPECT_EQ(known.standing().size(), KnownSettings::kKept);
 }
 
 TEST_F(MemoryTest, OnlyOneHoldsTheLock) {

@@ -1,0 +1,64 @@
+#pragma once
+#include "core/run/memory.hpp"
+
+#include <filesystem>
+#include <vector>
+
+namespace pipes {
+
+/// The settings that a pipeline has run with. Each has a folder of its own for the outputs of its steps, so
+/// that `down` takes back what was made with the settings it is given, whatever ran since. The functions
+/// throw std::system_error.
+class KnownSettings {
+ public:
+  /// How many are kept; beyond it those go first that were taken back, then the ones not used for longest.
+  static constexpr std::size_t kKept = 200;
+
+  /// `memory`: the folder of the pipeline. Nothing is made in it yet.
+  explicit KnownSettings(std::filesystem::path memory) : memory_(std::move(memory)) {}
+
+  /// Where the outputs of a run with them are.
+  std::filesystem::path folder(const Value::Map &settings) const;
+  /// Notes that a run with them begins.
+  void begin(const Value::Map &settings);
+  /// Notes that all that was made with them is gone, data and all.
+  void end(const Value::Map &settings);
+  bool has(const Value::Map &settings) const;
+  /// All that were not taken back, the newest first.
+  std::vector<Value::Map> standing() const;
+
+ private:
+  struct Entry {
+    std::filesystem::path folder;
+    Value::Map settings;
+    bool is_gone = false;
+    std::filesystem::file_time_type used;
+  };
+  std::vector<Entry> entries() const;
+  void write(const Value::Map &settings, bool is_gone) const;
+  void prune() const;
+
+  std::filesystem::path memory_;
+};
+
+/// The memory of a run with certain settings: what steps remembered belongs to the pipeline, as it is kept
+/// by the name of the thing; their outputs belong to the settings.
+class SettingsMemory final : public Memory {
+ public:
+  SettingsMemory(const std::filesystem::path &memory, const std::filesystem::path &settings,
+                 const Redactor &redactor)
+      : notes_(memory, redactor), outputs_(settings, redactor) {}
+  Value::Map remembered(const std::string &step) const override { return notes_.remembered(step); }
+  std::string remember(const std::string &step, const std::string &key, const Value &value) override {
+    return notes_.remember(step, key, value);
+  }
+  Value::Map outputs(const std::string &step) const override { return outputs_.outputs(step); }
+  void keep_outputs(const std::string &step, const Value::Map &outputs) override {
+    outputs_.keep_outputs(step, outputs);
+  }
+
+ private:
+  DiskMemory notes_, outputs_;
+};
+
+}  // namespace pipes
