@@ -29,6 +29,26 @@
 namespace pipes::cli {
 namespace {
 
+/// Stdout, as something that is written to until the end of a run: that it cannot be does not stop steps.
+class Stdout final : public TextOut {
+ public:
+  void write(std::string_view text) override {
+    if (problem_) return;
+    try {
+      print(text);
+    } catch (const Error &error) {
+      problem_ = error;
+    }
+  }
+  /// Throws what stood in the way.
+  void check() const {
+    if (problem_) throw *problem_;
+  }
+
+ private:
+  std::optional<Error> problem_;
+};
+
 /// Events as lines of JSON on stdout.
 class JsonPrinter final : public EventSink {
  public:
@@ -201,7 +221,8 @@ RunOutcome Session::execute(const Plan &plan) {
   }
 
   // Who reads the events.
-  FdOut out(STDOUT_FILENO), err(STDERR_FILENO);
+  Stdout out;
+  FdOut err(STDERR_FILENO);
   const std::unique_ptr<EventSink> shown = printer(options_, out, err);
   OutputsKeeper outputs(options_.single_step ? Event::Type::step_ended : Event::Type::run_ended);
   std::optional<Journal> journal;
@@ -231,6 +252,7 @@ RunOutcome Session::execute(const Plan &plan) {
   if (journal && !journal->problem().empty()) {
     print_error(fmt::format("warning: the record of this run is incomplete: {}\n", journal->problem()));
   }
+  out.check();
   if (outcome.status == "ok" && options_.operation == Operation::run) {
     print_outputs(options_, outputs.outputs);
     write_github_output(outputs.outputs);

@@ -88,6 +88,33 @@ class Verbs(CliCase):
         self.assertIn(str(self.folder), result.err)
 
 
+class Stdout(CliCase):
+    """What is asked for and cannot be given is an error; a reader who has seen enough is none."""
+
+    def to_full_disk(self, *args):
+        with open("/dev/full", "w") as full:
+            process = self.pipe.start(args, stdout=full)
+            err = process.communicate(timeout=60)[1].decode()
+        return process.returncode, err
+
+    def test_a_stdout_that_cannot_be_written_is_an_error(self):
+        path = self.pipeline(self.scripted("a"))
+        for args in ["run", "--output", "json"], ["plan", "--output", "json"], ["plan"]:
+            code, err = self.to_full_disk(*args, path)
+            self.assertEqual(code, 1, err)
+            self.assertEqual(err.count("cannot write to standard output: No space left on device"), 1, err)
+        self.assertEqual(self.notes(), ["begin a", "end a"])  # the run itself went on to its end
+
+    def test_a_reader_that_goes_away_is_no_error(self):
+        path = self.pipeline(self.scripted("a"))
+        for verb in "run", "plan":
+            process = self.pipe.start([verb, path, "--output", "json"])
+            process.stdout.close()
+            process.stdout = None
+            err = process.communicate(timeout=60)[1].decode()
+            self.assertEqual((process.returncode, err), (0, ""))
+
+
 class Check(CliCase):
     def test_a_good_file(self):
         path = self.pipeline('[[step]]\nuses = "noop"\n')
