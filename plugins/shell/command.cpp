@@ -106,8 +106,9 @@ struct Start {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  char name[] = "sh", option[] = "-c";
-  char *const argv[] = {name, option, const_cast<char *>(start.script), nullptr};
+  // Behind `--` a command may begin with a dash.
+  char name[] = "sh", option[] = "-c", no_more_options[] = "--";
+  char *const argv[] = {name, option, no_more_options, const_cast<char *>(start.script), nullptr};
   execve("/bin/sh", argv, start.env.data());
   _exit(127);
 }

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <deque>
 
 namespace {
 using namespace pipes::sdk;
@@ -25,7 +24,10 @@ struct Outputs {
 constexpr Schema kShell{
     "shell", "0.1.0", "Run a command",
     std::tuple{
-        field("run", &Params::run, {.help = "The command, for /bin/sh -c", .examples = "make -C app image"}),
+        field("run", &Params::run,
+              {.help = "The command, for /bin/sh -c",
+               .pattern = R"([\s\S]*\S[\s\S]*)",  // an empty one would succeed
+               .examples = "make -C app image"}),
         field("dir", &Params::dir, {.help = "The folder to run it in"}),
         field("env", &Params::env,
               {.help = "Environment variables on top of the inherited ones; secrets may go here",
@@ -39,10 +41,9 @@ constexpr Schema kShell{
         field("exit_code", &Outputs::exit_code, {.help = "Its exit code; 128 + n if signal n ended it"})}};
 
 constexpr std::size_t kMaxOutput = 1 << 20;  // of the output `stdout`, which other steps are given
-constexpr std::size_t kTailLines = 8;        // of an error
 constexpr std::size_t kMaxLine = 8192;       // of a log; a longer line is logged in pieces
 
-/// Logs a stream line by line and keeps the last ones for an error.
+/// Logs a stream line by line.
 class Lines {
  public:
   explicit Lines(Run &run) : run_(run) {}
@@ -56,20 +57,16 @@ class Lines {
   void finish() {
     if (!line_.empty()) emit();
   }
-  const std::deque<std::string> &last() const { return last_; }
 
  private:
   void emit() {
     if (line_.ends_with('\r')) line_.pop_back();
     run_.info(line_);
-    last_.push_back(std::move(line_));
-    if (last_.size() > kTailLines) last_.pop_front();
     line_.clear();
   }
 
   Run &run_;
   std::string line_;
-  std::deque<std::string> last_;
 };
 
 /// The command as it can stand in one line.
@@ -120,11 +117,9 @@ void run(Run &run, const Params &p) {
   run.output("exit_code", code);
 
   if (std::find(p.accept.begin(), p.accept.end(), code) == p.accept.end()) {
-    std::string message = "exit code " + std::to_string(code) + " from: " + title(p);
-    for (const std::string &line : (err_lines.last().empty() ? out_lines : err_lines).last())
-      message += "\n  " + line;
+    // What it printed last is in the log, which every error of a step ends with.
     // Only the author of the pipeline knows whether another try helps: `retry` says so.
-    throw Error(PIPE_E_TRANSIENT, message,
+    throw Error(PIPE_E_TRANSIENT, "exit code " + std::to_string(code) + " from: " + title(p),
                 code == 127 ? "a command was not found: is it installed, and in PATH?" : "");
   }
   if (too_much)

@@ -78,8 +78,21 @@ class Shell(unittest.TestCase):
     def test_exit_code_fails_with_the_last_lines_of_stderr(self):
         text = self.failed(run="echo fine; for i in 1 2 3 4 5 6 7 8 9 10; do echo line$i >&2; done; exit 7")
         self.assertIn("exit code 7 from: echo fine; for i in", text)
-        message = text[text.index("exit code 7") :]
-        self.assertIn("line10", message)
+        block = text[text.index("error: shell: exit code 7") :]
+        self.assertEqual(block.count("line10"), 1, block)
+
+    def test_a_command_may_begin_with_a_dash(self):
+        text = self.failed(run="-x echo ran")
+        self.assertIn("exit code 127", text)
+        self.assertNotIn("ran", text.replace("echo ran", ""))  # -x was no option of sh
+        self.assertEqual(self.pipe.step("shell", run="-x 2>/dev/null; echo ran")["stdout"], "ran")
+
+    def test_an_empty_command_is_refused_before_anything_runs(self):
+        for run in "", "  ", "\n":
+            check = self.pipe.run(["check", self.pipeline(run)])
+            self.assertEqual(check.code, 3, check)
+            self.assertIn("run", check.err)
+            self.assertEqual(self.pipe.try_step("shell", run=run).code, 2)
 
     def test_accepted_exit_code_is_an_output(self):
         self.assertEqual(self.pipe.step("shell", run="exit 7", accept=[0, 7])["exit_code"], 7)
