@@ -27,6 +27,10 @@ std::string message_of(std::string_view text) {
 struct Normalised {
   std::string text, full, familiar;
 };
+/// What stands in the name of a test.
+void PrintTo(const Normalised &name, std::ostream *out) {
+  *out << name.text;
+}
 class Names : public ::testing::TestWithParam<Normalised> {};
 
 TEST_P(Names, AreNormalisedAsDockerDoes) {
