@@ -261,7 +261,17 @@ RunOutcome Session::execute(const Plan &plan) {
 }
 
 PluginRegistry registry(const Arguments &arguments) {
-  return PluginRegistry(PluginRegistry::default_folders(arguments.values("plugin-path")));
+  return registry(arguments.values("plugin-path"));
+}
+
+PluginRegistry registry(const std::vector<std::string> &plugin_paths) {
+  for (const std::string &folder : plugin_paths) {
+    std::error_code none;
+    if (std::filesystem::is_directory(folder, none)) continue;
+    throw Error(Exit::usage, fmt::format("`--plugin-path {}`: there is no such folder", folder),
+                "name the folder that holds the pipe-NAME.so files");
+  }
+  return PluginRegistry(PluginRegistry::default_folders(plugin_paths));
 }
 
 Exit invalid_code(const Diagnostics &diagnostics) {

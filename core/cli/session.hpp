@@ -45,8 +45,10 @@ class Session {
   std::optional<Zygote> zygote_;
 };
 
-/// The plugins that the command line and the environment point to.
+/// The plugins that the command line and the environment point to. Throws Error if a folder of the command
+/// line is not there.
 PluginRegistry registry(const Arguments &);
+PluginRegistry registry(const std::vector<std::string> &plugin_paths);
 /// Reads, checks and plans a file; prints what is wrong. Throws nothing for an invalid file: nullopt, and
 /// `code` is what to exit with.
 std::optional<Plan> read_plan(const std::string &file, const Inputs &, PluginRegistry &, int &code);

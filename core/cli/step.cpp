@@ -65,7 +65,7 @@ int run(const Words &words) {
     print(help_text(kStep));
     return 0;
   }
-  PluginRegistry plugins(PluginRegistry::default_folders(plugin_paths(words)));
+  PluginRegistry plugins = registry(plugin_paths(words));
   const PluginRegistry::Found found = find_step(plugins, words.front());
   const StepSchema &schema = *found.schema;
   std::vector<Option> all = step_options(schema, options());

@@ -44,8 +44,8 @@ std::optional<Arguments> arguments(const Verb &verb, const Words &words) {
 std::string help_text(const Verb &verb) {
   std::vector<Option> options = verb.options();
   options.push_back({"help", "", "Show this"});
-  return fmt::format("usage: pipe {} {}\n\n{}\n\noptions:\n{}", verb.name, verb.usage, verb.about,
-                     describe(options));
+  return fmt::format("usage: pipe {}{}{}\n\n{}\n\noptions:\n{}", verb.name, *verb.usage == '\0' ? "" : " ",
+                     verb.usage, verb.about, describe(options));
 }
 
 }  // namespace pipes::cli

@@ -4,10 +4,14 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -21,10 +25,37 @@ struct Failure {
   std::string why;
 };
 
-std::string read_all(int fd) {
+/// How long a command may take; $PIPE_SECRET_SECONDS, else a minute.
+std::chrono::seconds time_limit() {
+  constexpr std::chrono::seconds kLimit{60};
+  const char *text = std::getenv("PIPE_SECRET_SECONDS");
+  const int given = text == nullptr ? 0 : std::atoi(text);
+  return given > 0 ? std::chrono::seconds(given) : kLimit;
+}
+
+/// When a command must have ended.
+class Deadline {
+ public:
+  Deadline() : limit_(time_limit()), end_(std::chrono::steady_clock::now() + limit_) {}
+  /// Throws Failure once it is past.
+  int milliseconds_left() const {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - std::chrono::steady_clock::now());
+    if (left.count() > 0) return static_cast<int>(std::min<std::int64_t>(left.count(), 60'000));
+    throw Failure{
+        fmt::format("it has not ended after {} s; PIPE_SECRET_SECONDS sets another limit", limit_.count())};
+  }
+
+ private:
+  std::chrono::seconds limit_;
+  std::chrono::steady_clock::time_point end_;
+};
+
+std::string read_all(int fd, const Deadline *deadline) {
   std::string text(4096, '\0');
   std::size_t size = 0;
   for (;;) {
+    pollfd ready{fd, POLLIN, 0};
+    if (deadline != nullptr && ::poll(&ready, 1, deadline->milliseconds_left()) <= 0) continue;
     const ssize_t got = ::read(fd, text.data() + size, text.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw Failure{std::strerror(errno)};
@@ -47,14 +78,13 @@ std::optional<std::string> from_file(const std::string &path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
   if (!fd) throw Failure{std::strerror(errno)};
-  return without_newline(read_all(fd.get()));
+  return without_newline(read_all(fd.get(), nullptr));
 }
 
-int wait_for(pid_t child) {
+void wait_for(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return status;
 }
 
 /// What a program prints. Its own messages go to our stderr; they are not ours to judge.
@@ -76,14 +106,21 @@ std::optional<std::string> from_command(const std::vector<std::string> &command)
   write_end.reset();
   if (error != 0) throw Failure{std::strerror(error)};
   std::string text;
+  int status = 0;
   try {
-    text = read_all(read_end.get());
+    const Deadline deadline;
+    text = read_all(read_end.get(), &deadline);
+    // It may have closed its stdout and go on.
+    for (pid_t ended = 0; ended == 0;) {
+      ended = ::waitpid(child, &status, WNOHANG);
+      if (ended < 0 && errno == EINTR) ended = 0;
+      if (ended == 0) ::poll(nullptr, 0, std::min(deadline.milliseconds_left(), 5));
+    }
   } catch (const Failure &) {
     ::kill(child, SIGKILL);
     wait_for(child);
     throw;
   }
-  const int status = wait_for(child);
   if (WIFSIGNALED(status)) throw Failure{fmt::format("it was ended by signal {}", WTERMSIG(status))};
   if (WEXITSTATUS(status) != 0) throw Failure{fmt::format("it exited with status {}", WEXITSTATUS(status))};
   return without_newline(std::move(text));

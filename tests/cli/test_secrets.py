@@ -2,6 +2,7 @@
 
 import base64
 import pathlib
+import time
 import unittest
 import urllib.parse
 
@@ -114,6 +115,18 @@ class Secrets(CliCase):
     def test_user_and_password_of_a_url_are_masked(self):
         result = self.pipe.run(["step", "echo", "--text", "https://me:pw12345@host/v2/"])
         self.assertIn("https://***@host/v2/", result.out)
+
+    def test_a_command_that_does_not_end_is_given_up(self):
+        for script in "exec sleep 30", "exec >&-; exec sleep 30":
+            path = self.pipeline(
+                f'[secrets.pw]\nfrom = [{{ command = ["sh", "-c", "{script}"] }}]\n'
+                '[[step]]\nuses = "echo"\nwith.text = "x"\nwith.secret = "${secrets.pw}"\n'
+            )
+            begin = time.monotonic()
+            result = self.pipe.run(["run", path], env={"PIPE_SECRET_SECONDS": 1})
+            self.assert_code(result, 3)
+            self.assert_says(result.err, "secret `pw` cannot be read from the command `sh`: it has not ended after 1 s")
+            self.assertLess(time.monotonic() - begin, 20)
 
 
 if __name__ == "__main__":

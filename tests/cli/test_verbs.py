@@ -88,6 +88,23 @@ class Verbs(CliCase):
         self.assertIn(str(self.folder), result.err)
 
 
+class Hints(CliCase):
+    def test_a_usage_without_words_ends_behind_the_verb(self):
+        self.assertEqual(self.pipe.run(["version", "--help"]).out.splitlines()[0], "usage: pipe version")
+
+    def test_a_plugin_path_that_is_not_there(self):
+        path = self.pipeline(self.scripted("a"))
+        for args in ["run", path], ["check", path], ["plugins"], ["step", "echo", "--text", "x"]:
+            result = self.pipe.run([*args, "--plugin-path", "nowhere"])
+            self.assert_code(result, 2)
+            self.assert_says(result.err, "`--plugin-path nowhere`: there is no such folder", "pipe-NAME.so")
+
+    def test_a_var_file_that_is_a_folder(self):
+        result = self.pipe.run(["run", self.pipeline(self.scripted("a")), "--var-file", self.folder])
+        self.assert_code(result, 3)
+        self.assert_says(result.err, f"cannot read {self.folder}: it is a folder", "name a .toml file in it")
+
+
 class Stdout(CliCase):
     """What is asked for and cannot be given is an error; a reader who has seen enough is none."""
 
