@@ -6,15 +6,47 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <system_error>
+#include <vector>
 
 namespace pipes {
 namespace {
 
 constexpr std::size_t kBuffer = 64U << 10;
+constexpr std::size_t kKeptRuns = 100;  // of a pipeline, beside those of the last day
+
+/// How the name of a run's folder begins, so that names sort by time.
+std::string stamp(std::chrono::system_clock::time_point at) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
+  const std::time_t seconds = ms / 1000;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
+}
+
+/// Removes old runs of the pipeline. One that began after `young` may be under way. What cannot be removed
+/// stays: that is no reason not to run.
+void prune(const std::filesystem::path &runs, const std::string &pipeline, const std::string &young) {
+  std::vector<std::filesystem::path> all;
+  std::error_code error;
+  for (const auto &entry : std::filesystem::directory_iterator(runs, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() == young.size() + 1 + pipeline.size() && name.ends_with("Z-" + pipeline)) {
+      all.push_back(entry.path());
+    }
+  }
+  if (all.size() <= kKeptRuns) return;
+  std::ranges::sort(all);
+  all.resize(all.size() - kKeptRuns);
+  for (const std::filesystem::path &run : all) {
+    if (run.filename().string() < young) std::filesystem::remove_all(run, error);
+  }
+}
 
 }  // namespace
 
@@ -49,15 +81,10 @@ void LogFile::flush() {
 
 std::filesystem::path make_run_folder(const std::filesystem::path &state, const std::string &pipeline,
                                       std::chrono::system_clock::time_point at) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
-  const std::time_t seconds = ms / 1000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  const std::string stem =
-      fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z-{}", utc.tm_year + 1900, utc.tm_mon + 1,
-                  utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000, file_name(pipeline));
+  const std::string stem = fmt::format("{}-{}", stamp(at), file_name(pipeline));
   const std::filesystem::path runs = state / "runs";
   std::filesystem::create_directories(runs);
+  prune(runs, file_name(pipeline), stamp(at - std::chrono::hours(24)));
   for (int n = 1;; ++n) {
     const std::filesystem::path folder = runs / (n == 1 ? stem : fmt::format("{}-{}", stem, n));
     if (std::filesystem::create_directory(folder)) return folder;

@@ -32,7 +32,7 @@ class LogFile {
   bool begun_ = false;
 };
 
-/// Makes runs/<time>-<pipeline>/ under the state folder. Throws std::system_error.
+/// Makes runs/<time>-<pipeline>/ under the state folder; of older ones, 100 stay. Throws std::system_error.
 std::filesystem::path make_run_folder(const std::filesystem::path &state, const std::string &pipeline,
                                       std::chrono::system_clock::time_point);
 

@@ -99,6 +99,17 @@ class Run(CliCase):
         )
         self.assertGreaterEqual(time.monotonic() - begin, 0.6)
 
+    def test_old_runs_are_removed(self):
+        old = [self.pipe.runs / f"202001{day:02}T{hour:02}0000.000Z-t" for day in range(1, 6) for hour in range(21)]
+        other = self.pipe.runs / "20200101T000000.000Z-other-t"
+        for folder in [*old, other]:
+            folder.mkdir(parents=True)
+            (folder / "events.jsonl").touch()
+        self.assert_code(self.run_file(self.pipeline(self.scripted("a"))), 0)
+        self.assertEqual([folder for folder in old if folder.exists()], old[5:])
+        self.assertTrue(other.exists())
+        self.assertEqual(len(list(self.pipe.runs.iterdir())), 102)
+
     def test_a_timeout_ends_an_attempt(self):
         result = self.run_file(self.pipeline(self.scripted("a", wait='"60s"', keys={"timeout": '"200ms"'})))
         self.assert_code(result, 1)
