@@ -1,8 +1,10 @@
 """The command line itself: verbs, help, options, exit codes of misuse."""
 
+import re
 import unittest
 
 from cli_case import CliCase
+from pipe import SOURCE
 
 VERBS = ["run", "plan", "check", "step", "down", "plugins", "help", "version"]
 
@@ -103,6 +105,20 @@ class Hints(CliCase):
         result = self.pipe.run(["run", self.pipeline(self.scripted("a")), "--var-file", self.folder])
         self.assert_code(result, 3)
         self.assert_says(result.err, f"cannot read {self.folder}: it is a folder", "name a .toml file in it")
+
+
+class Types(CliCase):
+    def test_the_reference_and_the_errors_name_the_same_types(self):
+        page = (SOURCE / "docs/reference/pipeline-file.md").read_text()
+        row = next(line for line in page.splitlines() if line.startswith("| `type` |"))
+        documented = re.findall(r"`([a-z<>]+)`", row.split("|")[2].split(";")[0])
+        result = self.pipe.run(["check", self.pipeline(self.scripted("a"), head='[vars.x]\ntype = "whole"\n')])
+        self.assert_code(result, 3)
+        named = re.search("types are: (.*)", result.err)[1].split(", ")
+        self.assertEqual(sorted(documented), sorted(named))
+        for name in named:
+            path = self.pipeline(self.scripted("a"), head=f'[vars.x]\ntype = "{name}"\n')
+            self.assert_code(self.pipe.run(["check", path]), 0)
 
 
 class Stdout(CliCase):
