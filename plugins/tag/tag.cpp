@@ -120,6 +120,9 @@ std::string summary(const Wish &wish, const std::vector<std::string> &names) {
 }
 
 void plan(Run &run, const Params &p) {
+  // A plan makes no store.
+  if (!oci::Store::exists(oci::Store::default_path()))
+    return run.verdict(Verdict::unknown, "there is nothing in the store yet");
   oci::Store store(oci::Store::default_path());
   const Wish wish = wish_of(p, store);
   const std::vector<std::string> names = to_change(wish, store);

@@ -41,6 +41,17 @@ class Tag(unittest.TestCase):
             f'with.as = ["localhost:5000/app:1", "localhost:5000/app:latest"]\n{extra}\n',
         )
 
+    def test_a_plan_makes_no_store(self):
+        fresh = self.pipe.folder / "fresh/store"
+        pipeline = self.pipe.write(
+            "fresh.toml",
+            'schema = 1\n[pipeline]\nname = "t"\n[[step]]\nuses = "tag"\nwith.image = "app:1"\nwith.as = ["app:2"]\n',
+        )
+        plan = self.pipe.run(["plan", pipeline], env={"PIPE_STORE": fresh})
+        self.assertEqual(plan.code, 0, plan)
+        self.assertIn("nothing in the store yet", plan.out)
+        self.assertFalse(fresh.parent.exists())
+
     def test_names_point_at_the_image(self):
         outputs = self.pipe.step("tag", image="app:1", as_=["localhost:5000/app:1", "two"])
         self.assertEqual(outputs["image"], "localhost:5000/app:1")
