@@ -63,8 +63,12 @@ void throw_failures(const std::vector<Result> &results, const std::string &what)
   const std::vector<Group> groups = grouped(failed);
   std::string hint;
   for (const auto &[checks, result] : groups) {
-    message += fmt::format("\n{}: asked {}; came {}", checks, result->asked, result->came);
-    if (!result->cause.empty()) message += fmt::format(": {}", result->cause);
+    if (result->asked.empty()) {
+      message += fmt::format("\n{}: not checked, as {}", checks, result->cause);
+    } else {
+      message += fmt::format("\n{}: asked {}; came {}", checks, result->asked, result->came);
+      if (!result->cause.empty()) message += fmt::format(": {}", result->cause);
+    }
     if (result->remedy.empty()) continue;
     if (!hint.empty()) hint += '\n';
     hint += groups.size() == 1 ? result->remedy : fmt::format("{}: {}", checks, result->remedy);

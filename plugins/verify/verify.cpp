@@ -145,11 +145,7 @@ void tell(Run &run, const Result &result) {
 
 /// A check that would only meet again what the check of the API met.
 Result not_asked(const std::string &check, pipe_status why) {
-  return {.check = check,
-          .asked = "nothing",
-          .came = "nothing",
-          .cause = "the check \"api\" failed",
-          .status = why};
+  return {.check = check, .asked = {}, .came = {}, .cause = "the check \"api\" failed", .status = why};
 }
 
 std::vector<Result> check_registry(Run &run, const Params &p, const Job &job) {

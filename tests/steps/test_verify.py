@@ -252,7 +252,7 @@ class Passwords(Case):
 
     def test_a_wrong_password_is_found_by_the_first_check(self):
         self.log_in("wrong-word")
-        result = self.fails("refuses the one stored for it", "bcrypt", 'image: asked nothing; came nothing: the check "api" failed', image=self.name)
+        result = self.fails("refuses the one stored for it", "bcrypt", 'image: not checked, as the check "api" failed', image=self.name)
         self.assertNotIn("wrong-word", result.out + result.err)
 
     def test_a_401_that_does_not_say_how(self):
@@ -333,7 +333,7 @@ class NotARegistry(Case):
     def test_nothing_listens(self):
         address = f"localhost:{free_port()}"
         result = self.fails(
-            "nothing listens", "docker ps", 'image, canary: asked nothing; came nothing: the check "api" failed', image=f"{address}/app:1", checks=["api", "image", "canary"]
+            "nothing listens", "docker ps", 'image, canary: not checked, as the check "api" failed', image=f"{address}/app:1", checks=["api", "image", "canary"]
         )
         self.assertIn("3 of 3 checks", result.err)
 
