@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <pipe/oci/archive.hpp>
 #include <pipe/oci/copy.hpp>
+#include <pipe/oci/params.hpp>
 #include <pipe/oci/pushed.hpp>
 #include <pipe/plugin.hpp>
 #include <pipe/text.hpp>
@@ -17,11 +18,9 @@ namespace oci = pipes::oci;
 using namespace pipes::sdk;
 using Kind = oci::ImageName::Kind;
 
-struct Params {
+struct Params : oci::CopyParams {
   std::string from, to, referrers = "true", engine;
   std::vector<std::string> platform;
-  bool from_insecure = false, to_insecure = false;
-  std::optional<Path> from_ca_file, to_ca_file;
 };
 struct Outputs {
   std::string image, digest;
@@ -29,42 +28,38 @@ struct Outputs {
 };
 constexpr Schema kCopy{
     "copy", "0.1.0", "Copy an image from anywhere to anywhere, with all that belongs to it",
-    std::tuple{
-        field(
-            "from", &Params::from,
-            {.help = "The image: a name in a registry, oci:, oci-archive:, docker-archive: or docker-daemon:",
-             .format = "image",
-             .examples = "registry:3\nstaging.lan:5000/app@sha256:…\noci:FOLDER:NAME"}),
-        field("to", &Params::to,
-              {.help = "Where to: a name of any of these kinds",
-               .format = "image",
-               .examples = "registry.lan:5000/app:1.2\noci-archive:app.tar"}),
-        field(
-            "platform", &Params::platform,
-            {.help = "Of an image for several platforms only these: one as the image that it is, several in "
+    std::tuple_cat(
+        std::tuple{
+            field(
+                "from", &Params::from,
+                {.help =
+                     "The image: a name in a registry, oci:, oci-archive:, docker-archive: or docker-daemon:",
+                 .format = "image",
+                 .examples = "registry:3\nstaging.lan:5000/app@sha256:…\noci:FOLDER:NAME"}),
+            field("to", &Params::to,
+                  {.help = "Where to: a name of any of these kinds",
+                   .format = "image",
+                   .examples = "registry.lan:5000/app:1.2\noci-archive:app.tar"}),
+            field(
+                "platform", &Params::platform,
+                {.help =
+                     "Of an image for several platforms only these: one as the image that it is, several in "
                      "an index of their own; by default (or all) every one",
-             .format = "platform",
-             .fallback = "[]",
-             .examples = "linux/amd64\nlinux/arm64"}),
-        field("referrers", &Params::referrers,
-              {.help = "Take along what refers to the image (signatures, SBOMs …): true for an image that is "
+                 .format = "platform",
+                 .fallback = "[]",
+                 .examples = "linux/amd64\nlinux/arm64"}),
+            field("referrers", &Params::referrers,
+                  {.help =
+                       "Take along what refers to the image (signatures, SBOMs …): true for an image that is "
                        "copied, always also for one that is there already, false never",
-               .fallback = "\"true\"",
-               .choices = "true always false"}),
-        field("from_insecure", &Params::from_insecure,
-              {.help = "At the source: allow plain http, or a certificate that nobody vouches for",
-               .fallback = "false"}),
-        field("from_ca_file", &Params::from_ca_file,
-              {.help = "At the source: a CA to trust besides the system's (PEM)"}),
-        field("to_insecure", &Params::to_insecure,
-              {.help = "At the target: allow plain http, or a certificate that nobody vouches for",
-               .fallback = "false"}),
-        field("to_ca_file", &Params::to_ca_file,
-              {.help = "At the target: a CA to trust besides the system's (PEM)"}),
-        field(
-            "engine", &Params::engine,
-            {.help = "For docker-daemon: docker, podman, unix://…, tcp://…; by default the one that is found",
-             .fallback = "\"\""})},
+                   .fallback = "\"true\"",
+                   .choices = "true always false"}),
+            field(
+                "engine", &Params::engine,
+                {.help =
+                     "For docker-daemon: docker, podman, unix://…, tcp://…; by default the one that is found",
+                 .fallback = "\"\""})},
+        oci::kCopyFields),
     std::tuple{
         field("image", &Outputs::image, {.help = "The full name that it has there", .format = "image"}),
         field("digest", &Outputs::digest, {.help = "The digest that it has there"}),
@@ -76,10 +71,6 @@ constexpr Schema kCopy{
               {.help = "Signatures, SBOMs and the like that came along, or were there"}),
         field("requests", &Outputs::requests, {.help = "Requests to both registries"}),
         field("retries", &Outputs::retries, {.help = "Requests that had to be made again"})}};
-
-oci::RegistryOptions options_of(bool insecure, const std::optional<Path> &ca_file) {
-  return {.insecure = insecure, .ca_file = ca_file ? ca_file->value : std::string()};
-}
 
 oci::CopyOptions options_of(const Params &p) {
   oci::CopyOptions options;
@@ -102,8 +93,8 @@ class Copy {
         p_(params),
         from_(oci::ImageName::parse(params.from)),
         to_(oci::ImageName::parse(params.to)),
-        from_options_(options_of(params.from_insecure, params.from_ca_file)),
-        to_options_(options_of(params.to_insecure, params.to_ca_file)),
+        from_options_(params.from_options()),
+        to_options_(params.to_options()),
         options_(options_of(params)) {
     if (by_engine() && options_.platforms.size() > 1)
       throw Error(PIPE_E_INVALID, "an engine has images for one platform each", "give one platform, or none");

@@ -1,6 +1,7 @@
 // sync: many repositories and tags from one registry to another.
 #include <fmt/core.h>
 #include <pipe/oci/copy.hpp>
+#include <pipe/oci/params.hpp>
 #include <pipe/parallel.hpp>
 #include <pipe/plugin.hpp>
 #include <pipe/text.hpp>
@@ -22,12 +23,11 @@ using namespace pipes::sdk;
 using namespace mirror;
 using Kind = oci::ImageName::Kind;
 
-struct Params {
+struct Params : oci::CopyParams {
   std::string from, to, referrers = "true";
   std::vector<std::string> images, exclude, platform;
   std::int64_t newest = 0, delete_max = 20, parallel = 4;
-  bool delete_extra = false, from_insecure = false, to_insecure = false;
-  std::optional<Path> from_ca_file, to_ca_file;
+  bool delete_extra = false;
 };
 struct Outputs {
   std::int64_t copied, unchanged, failed, deleted, bytes, moved, mounted, skipped, requests, retries;
@@ -35,62 +35,57 @@ struct Outputs {
 };
 constexpr Schema kSync{
     "sync", "0.1.0", "Keep many images of one registry in another",
-    std::tuple{
-        field("from", &Params::from,
-              {.help =
-                   "Where the images are: a registry, a part of one, or oci:FOLDER; by default the names in "
-                   "`images` say it",
-               .fallback = "\"\"",
-               .examples = "docker.io\nghcr.io/org\noci:FOLDER"}),
-        field("to", &Params::to,
-              {.help = "Where they go: a registry, a part of one, or oci:FOLDER",
-               .examples = "registry.lan:5000/mirror\noci:FOLDER"}),
-        field(
-            "images", &Params::images,
-            {.help =
-                 "REPOSITORY[:TAGS] [exclude=PATTERN] [newest=N] [as=REPOSITORY]; TAGS is a tag (by default "
-                 "latest), 3.*, /REGEX/, or a range of versions. By default all that a folder holds",
-             .fallback = "[]",
-             .examples = "library/alpine:3.*\nlibrary/redis:>=6.2 <8 newest=3\norg/app:^1.4 as=app"}),
-        field("exclude", &Params::exclude,
-              {.help = "Tags that no pattern shall select: patterns as in `images`",
-               .fallback = "[]",
-               .examples = "*-rc*\n/-alpine/"}),
-        field("newest", &Params::newest,
-              {.help = "Of each pattern only so many tags, the highest versions; 0 is all",
-               .min = 0,
-               .fallback = "0"}),
-        field(
-            "platform", &Params::platform,
-            {.help = "Of images for several platforms only these: one as the image that it is, several in an "
+    std::tuple_cat(
+        std::tuple{
+            field("from", &Params::from,
+                  {.help = "Where the images are: a registry, a part of one, or oci:FOLDER; by default the "
+                           "names in "
+                           "`images` say it",
+                   .fallback = "\"\"",
+                   .examples = "docker.io\nghcr.io/org\noci:FOLDER"}),
+            field("to", &Params::to,
+                  {.help = "Where they go: a registry, a part of one, or oci:FOLDER",
+                   .examples = "registry.lan:5000/mirror\noci:FOLDER"}),
+            field(
+                "images", &Params::images,
+                {.help = "REPOSITORY[:TAGS] [exclude=PATTERN] [newest=N] [as=REPOSITORY]; TAGS is a tag (by "
+                         "default "
+                         "latest), 3.*, /REGEX/, or a range of versions. By default all that a folder holds",
+                 .fallback = "[]",
+                 .examples = "library/alpine:3.*\nlibrary/redis:>=6.2 <8 newest=3\norg/app:^1.4 as=app"}),
+            field("exclude", &Params::exclude,
+                  {.help = "Tags that no pattern shall select: patterns as in `images`",
+                   .fallback = "[]",
+                   .examples = "*-rc*\n/-alpine/"}),
+            field("newest", &Params::newest,
+                  {.help = "Of each pattern only so many tags, the highest versions; 0 is all",
+                   .min = 0,
+                   .fallback = "0"}),
+            field(
+                "platform", &Params::platform,
+                {.help =
+                     "Of images for several platforms only these: one as the image that it is, several in an "
                      "index of their own; by default (or all) every one",
-             .format = "platform",
-             .fallback = "[]",
-             .examples = "linux/amd64\nlinux/arm64"}),
-        field("referrers", &Params::referrers,
-              {.help = "Take along what refers to an image (signatures, SBOMs …): true for those that are "
-                       "copied, always also for those that are there already, false never",
-               .fallback = "\"true\"",
-               .choices = "true always false"}),
-        field("delete_extra", &Params::delete_extra,
-              {.help = "Delete tags at the target that a pattern here selects and the source has no more",
-               .fallback = "false"}),
-        field("delete_max", &Params::delete_max,
-              {.help = "With delete_extra: where more than so many would go, none does and the step fails",
-               .min = 0,
-               .fallback = "20"}),
-        field("parallel", &Params::parallel,
-              {.help = "Images at once", .min = 1, .max = 64, .fallback = "4"}),
-        field("from_insecure", &Params::from_insecure,
-              {.help = "At the source: allow plain http, or a certificate that nobody vouches for",
-               .fallback = "false"}),
-        field("from_ca_file", &Params::from_ca_file,
-              {.help = "At the source: a CA to trust besides the system's (PEM)"}),
-        field("to_insecure", &Params::to_insecure,
-              {.help = "At the target: allow plain http, or a certificate that nobody vouches for",
-               .fallback = "false"}),
-        field("to_ca_file", &Params::to_ca_file,
-              {.help = "At the target: a CA to trust besides the system's (PEM)"})},
+                 .format = "platform",
+                 .fallback = "[]",
+                 .examples = "linux/amd64\nlinux/arm64"}),
+            field(
+                "referrers", &Params::referrers,
+                {.help = "Take along what refers to an image (signatures, SBOMs …): true for those that are "
+                         "copied, always also for those that are there already, false never",
+                 .fallback = "\"true\"",
+                 .choices = "true always false"}),
+            field("delete_extra", &Params::delete_extra,
+                  {.help = "Delete tags at the target that a pattern here selects and the source has no more",
+                   .fallback = "false"}),
+            field(
+                "delete_max", &Params::delete_max,
+                {.help = "With delete_extra: where more than so many would go, none does and the step fails",
+                 .min = 0,
+                 .fallback = "20"}),
+            field("parallel", &Params::parallel,
+                  {.help = "Images at once", .min = 1, .max = 64, .fallback = "4"})},
+        oci::kCopyFields),
     std::tuple{
         field("copied", &Outputs::copied, {.help = "Images that were copied"}),
         field("unchanged", &Outputs::unchanged, {.help = "Images that were there already"}),
@@ -105,10 +100,6 @@ constexpr Schema kSync{
         field("report", &Outputs::report,
               {.help = "JSON: an array of objects with from, to, state, digest, bytes, error"})}};
 
-oci::RegistryOptions options_of(bool insecure, const std::optional<Path> &ca_file) {
-  return {.insecure = insecure, .ca_file = ca_file ? ca_file->value : std::string()};
-}
-
 /// One sync, as `plan` (which changes nothing) or as `run`.
 class Sync {
  public:
@@ -118,8 +109,8 @@ class Sync {
         planning_(planning),
         from_(Place::parse(p.from)),
         to_(Place::parse(p.to)),
-        from_options_(options_of(p.from_insecure, p.from_ca_file)),
-        to_options_(options_of(p.to_insecure, p.to_ca_file)),
+        from_options_(p.from_options()),
+        to_options_(p.to_options()),
         copier_(from_options_, to_options_, run) {
     if (to_.kind == Place::Kind::anywhere)
       throw Error(PIPE_E_INVALID, "`to` is empty", "give it a registry, or oci:FOLDER");

@@ -19,6 +19,8 @@ namespace pipes::oci {
 struct RegistryParams {
   bool insecure = false;
   std::optional<sdk::Path> ca_file, client_cert, client_key;
+  std::int64_t concurrency = 0;
+  sdk::Bytes rate;
 
   RegistryOptions registry_options() const {
     const auto text = [](const std::optional<sdk::Path> &path) { return path ? path->value : std::string(); };
@@ -27,9 +29,15 @@ struct RegistryParams {
     options.ca_file = text(ca_file);
     options.client_cert = text(client_cert);
     options.client_key = text(client_key);
+    options.concurrency = static_cast<std::size_t>(concurrency);
+    options.rate = static_cast<std::uint64_t>(rate.value);
     return options;
   }
 };
+
+inline constexpr const char *kConcurrencyHelp =
+    "At most so many things at once of each registry; 0: begins with 8, and more or less as it bears";
+inline constexpr const char *kRateHelp = "Bytes a second and registry at most; 0: any";
 
 inline constexpr std::tuple kRegistryFields{
     sdk::field("insecure", &RegistryParams::insecure,
@@ -38,6 +46,45 @@ inline constexpr std::tuple kRegistryFields{
     sdk::field("client_cert", &RegistryParams::client_cert,
                {.help = "Client certificate (PEM), in place of the one in Docker's or Podman's certs.d"}),
     sdk::field("client_key", &RegistryParams::client_key,
-               {.help = "Its key (PEM, without a passphrase); by default in the same file"})};
+               {.help = "Its key (PEM, without a passphrase); by default in the same file"}),
+    sdk::field("concurrency", &RegistryParams::concurrency,
+               {.help = kConcurrencyHelp, .min = 0, .max = 64, .fallback = "0"}),
+    sdk::field("rate", &RegistryParams::rate, {.help = kRateHelp, .fallback = "0", .examples = "20MiB"})};
+
+/// The same for steps that read at one side and write at another.
+struct CopyParams {
+  bool from_insecure = false, to_insecure = false;
+  std::optional<sdk::Path> from_ca_file, to_ca_file;
+  std::int64_t concurrency = 0;
+  sdk::Bytes rate;
+
+  RegistryOptions from_options() const { return options(from_insecure, from_ca_file); }
+  RegistryOptions to_options() const { return options(to_insecure, to_ca_file); }
+
+ private:
+  RegistryOptions options(bool insecure, const std::optional<sdk::Path> &ca_file) const {
+    RegistryParams one;
+    one.insecure = insecure;
+    one.ca_file = ca_file;
+    one.concurrency = concurrency;
+    one.rate = rate;
+    return one.registry_options();
+  }
+};
+
+inline constexpr std::tuple kCopyFields{
+    sdk::field("from_insecure", &CopyParams::from_insecure,
+               {.help = "At the source: allow plain http, or a certificate that nobody vouches for",
+                .fallback = "false"}),
+    sdk::field("from_ca_file", &CopyParams::from_ca_file,
+               {.help = "At the source: a CA to trust besides the system's (PEM)"}),
+    sdk::field("to_insecure", &CopyParams::to_insecure,
+               {.help = "At the target: allow plain http, or a certificate that nobody vouches for",
+                .fallback = "false"}),
+    sdk::field("to_ca_file", &CopyParams::to_ca_file,
+               {.help = "At the target: a CA to trust besides the system's (PEM)"}),
+    sdk::field("concurrency", &CopyParams::concurrency,
+               {.help = kConcurrencyHelp, .min = 0, .max = 64, .fallback = "0"}),
+    sdk::field("rate", &CopyParams::rate, {.help = kRateHelp, .fallback = "0", .examples = "20MiB"})};
 
 }  // namespace pipes::oci
