@@ -66,7 +66,7 @@ oci::TransferResult give(const ByEngine &what, oci::Store &store, oci::TransferR
   const std::string name = what.to.reference.str();
   const auto before = there.image(name);
   result.unchanged = before && engine::is_image(before->id, engine::manifest_for_engine(store, result.image));
-  if (!result.unchanged) engine::give(there, store, result.image, name);
+  if (!result.unchanged) engine::give(there, store, result.image, name, run);
   return result;
 }
 
@@ -79,9 +79,11 @@ oci::TransferResult by_engine(const ByEngine &what, pipes::sdk::Run &run,
   oci::TransferResult result;
   if (what.from.kind == Kind::docker_daemon) {
     engine::Engine there = engine::Engine::connect(what.engine, run);
-    result.image = chosen(store, engine::take(there, what.from.reference.str(), store), what.platform);
+    const oci::TakenImage taken = engine::take(there, what.from.reference.str(), store, run);
+    result.image = chosen(store, taken.image, what.platform);
     result.source_digest = result.image.digest;
-    result.size = result.bytes = oci::stored_size(store, result.image).value_or(0);
+    result.size = oci::stored_size(store, result.image).value_or(0);
+    result.bytes = taken.bytes;
   } else {
     result = oci::fetch(what.from, what.platform, what.from_options, store, run);
   }

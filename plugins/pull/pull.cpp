@@ -232,11 +232,13 @@ class Pull {
 
   oci::TransferResult take(const oci::ImageName &source, const oci::PlatformChoice &) {
     pipes::engine::Engine engine = pipes::engine::Engine::connect(p_.engine, run_);
-    oci::TransferResult result;
-    result.image = pipes::engine::take(engine, source.reference.str(), *store_);
-    result.source_digest = result.image.digest;
-    result.size = result.bytes = oci::stored_size(*store_, result.image).value_or(0);
-    return result;
+    const oci::TakenImage taken = pipes::engine::take(engine, source.reference.str(), *store_, run_);
+    return {.image = taken.image,
+            .source_digest = taken.image.digest,
+            .size = oci::stored_size(*store_, taken.image).value_or(0),
+            .bytes = taken.bytes,
+            .moved = taken.made,
+            .skipped = taken.remembered};
   }
 
   /// The name that an engine can give it: a tag is needed there.
@@ -262,7 +264,7 @@ class Pull {
       return run_.verdict(there ? Verdict::change : Verdict::create,
                           fmt::format("would load {} into {}", shown(), where));
     if (!there) run_.remember(loaded_key(name_), name);
-    pipes::engine::give(engine, *store_, image, name);
+    pipes::engine::give(engine, *store_, image, name, run_);
     run_.verdict(there ? Verdict::change : Verdict::create, fmt::format("{} loaded into {}", shown(), where));
   }
 

@@ -116,7 +116,7 @@ class Push {
   oci::Descriptor read_image() {
     if (from_.kind != Kind::docker_daemon) return oci::local(from_, *store_);
     engine::Engine there = engine::Engine::connect(p_.engine, run_);
-    return engine::take(there, from_.reference.str(), *store_);
+    return engine::take(there, from_.reference.str(), *store_, run_).image;
   }
 
   oci::Descriptor chosen(const oci::Descriptor &image) const {
@@ -152,7 +152,7 @@ class Push {
     oci::TransferResult result;
     result.image = image;
     if (!same) {
-      engine::give(there, *store_, image, name);
+      engine::give(there, *store_, image, name, run_);
       result.bytes = oci::stored_size(*store_, image).value_or(0);
     }
     report(result);

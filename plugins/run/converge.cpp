@@ -159,7 +159,7 @@ std::vector<engine::Mount> anonymous_volumes(const engine::Container &old,
 std::string prepare(Job &job) {
   std::string id;
   if (job.image.stored) {
-    id = engine::give(job.engine, *job.image.store, *job.image.stored, job.image.name);
+    id = engine::give(job.engine, *job.image.store, *job.image.stored, job.image.name, job.run);
   } else if (auto own = id_in_engine(job.image, job.engine)) {
     id = *own;
   } else {

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -259,6 +260,12 @@ Image parse_image(std::string_view json_text) {
   image.id = full_id(text(value, "Id"));
   image.tags = texts(member(value, "RepoTags"));
   image.digests = texts(member(value, "RepoDigests"));
+  image.layers = texts(member(member(value, "RootFS"), "Layers"));
+  // Only containerd's store says what it has (since API 1.48); before that, its ID is that of the manifest.
+  image.keeps_blobs = member(value, "Descriptor").is_object() ||
+                      std::ranges::any_of(image.digests, [&](const std::string &each) {
+                        return each.ends_with("@" + image.id);
+                      });
   image.os = text(value, "Os");
   image.architecture = text(value, "Architecture");
   image.user = text(config, "User");

@@ -14,11 +14,6 @@
 namespace pipes::oci {
 namespace {
 
-/// ISA-L's output depends on how its input is cut, so it is always cut the same.
-constexpr std::size_t kGzipBlock = 256u << 10;
-/// The bytes of level 3 differ between processors (seen: Nehalem, Haswell and one with AVX-512 give three
-/// results); those of levels 1 and 2 do not.
-constexpr std::uint32_t kGzipLevel = 2;
 constexpr std::size_t kOutput = 256u << 10;
 
 /// A small file that unpacks to a full disk (CVE-2017-14992) is no image. Images of mostly zeros exist,
@@ -159,54 +154,6 @@ Compression detect_compression(std::string_view start) {
       start.starts_with("BZh"sv) || start.starts_with("\x04\x22\x4d\x18"sv))
     return Compression::other;
   return Compression::none;
-}
-
-struct GzipWriter::State {
-  ByteSink sink;
-  std::string input, output = std::string(kOutput, '\0');
-  std::string level_buffer = std::string(ISAL_DEF_LVL2_DEFAULT, '\0');
-  isal_zstream stream{};
-
-  void deflate(bool end) {
-    stream.next_in = reinterpret_cast<std::uint8_t *>(input.data());
-    stream.avail_in = static_cast<std::uint32_t>(input.size());
-    stream.end_of_stream = end ? 1 : 0;
-    do {
-      stream.next_out = reinterpret_cast<std::uint8_t *>(output.data());
-      stream.avail_out = static_cast<std::uint32_t>(output.size());
-      if (isal_deflate(&stream) != COMP_OK) throw sdk::Error(PIPE_E_INTERNAL, "ISA-L can't compress");
-      if (const std::size_t made = output.size() - stream.avail_out; made > 0) sink(output.data(), made);
-    } while (stream.avail_out == 0 || (end && stream.internal_state.state != ZSTATE_END));
-    input.clear();
-  }
-};
-
-GzipWriter::GzipWriter(ByteSink sink) : state_(std::make_unique<State>()) {
-  state_->sink = std::move(sink);
-  state_->input.reserve(kGzipBlock);
-  isal_zstream &stream = state_->stream;
-  isal_deflate_init(&stream);
-  stream.gzip_flag = IGZIP_GZIP;
-  stream.flush = NO_FLUSH;
-  stream.level = kGzipLevel;
-  stream.level_buf = reinterpret_cast<std::uint8_t *>(state_->level_buffer.data());
-  stream.level_buf_size = static_cast<std::uint32_t>(state_->level_buffer.size());
-}
-GzipWriter::~GzipWriter() = default;
-
-void GzipWriter::write(const void *data, std::size_t size) {
-  const char *next = static_cast<const char *>(data);
-  while (size > 0) {
-    const std::size_t count = std::min(size, kGzipBlock - state_->input.size());
-    state_->input.append(next, count);
-    next += count;
-    size -= count;
-    if (state_->input.size() == kGzipBlock) state_->deflate(false);
-  }
-}
-
-void GzipWriter::finish() {
-  state_->deflate(true);
 }
 
 std::unique_ptr<Decoder> make_decoder(Compression compression, ByteSink sink, std::string what) {

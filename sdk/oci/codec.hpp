@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "workers.hpp"
+
 namespace pipes::oci {
 
 using ByteSink = std::function<void(const char *data, std::size_t size)>;
@@ -16,14 +18,20 @@ enum class Compression { none, gzip, zstd, other };  // other: known, but not re
 /// From the first bytes of a stream (6 are enough); `none` where they say nothing.
 Compression detect_compression(std::string_view start);
 
-/// Writes gzip: one member, no name, no time, always the same parameters and the same block size, so that
-/// the same input gives the same bytes however it came in pieces.
+/// Writes gzip: one member, no name, no time. The input is cut into blocks of one size that are compressed
+/// each by itself, so that `workers`, if given, share even a single stream; what does not shrink is stored
+/// after a look at a sample of it. The same input gives the same bytes, however it came in pieces, by how
+/// many threads and on what processor: see docs/design/engine-transfer.md.
 class GzipWriter {
  public:
-  explicit GzipWriter(ByteSink sink);
+  /// With workers, `sink` is called from their threads, in order and by one at a time. They have to outlive
+  /// this.
+  explicit GzipWriter(ByteSink sink, Workers *workers = nullptr);
+  /// Waits for the blocks that are under way.
   ~GzipWriter();
   GzipWriter(const GzipWriter &) = delete;
   GzipWriter &operator=(const GzipWriter &) = delete;
+  /// Waits where more than a few blocks are under way. Throws what `sink` threw.
   void write(const void *data, std::size_t size);
   /// Writes what is left and the trailer; call once.
   void finish();

@@ -3,6 +3,7 @@
 #include <pipe/error.hpp>
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,6 +68,16 @@ void sync_folder(const std::filesystem::path &folder) {
   if (!fd) throw_io("open", folder, errno);
   // Some network file systems can't, and need not.
   if (fsync(fd.get()) != 0 && errno != EINVAL && errno != EROFS) throw_io("write", folder, errno);
+}
+
+UniqueFd nameless_file(const std::filesystem::path &folder) {
+  UniqueFd fd(open(folder.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
+  if (fd) return fd;
+  std::string name = (folder / "new-XXXXXX").string();  // file systems without O_TMPFILE
+  fd = UniqueFd(mkostemp(name.data(), O_CLOEXEC));
+  if (!fd) throw_io("write", name, errno);
+  unlink(name.c_str());
+  return fd;
 }
 
 UniqueFd open_regular(const std::filesystem::path &path) {

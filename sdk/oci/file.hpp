@@ -41,6 +41,8 @@ void sync_folder(const std::filesystem::path &folder);
 /// Opens a regular file for reading, following no symbolic link in the last place and never waiting for
 /// a pipe. An invalid UniqueFd if it does not exist; throws PIPE_E_IO if it is something else.
 UniqueFd open_regular(const std::filesystem::path &path);
+/// A file for reading and writing that nobody else sees and that is gone with its descriptor.
+UniqueFd nameless_file(const std::filesystem::path &folder);
 /// The whole file, at most `max` bytes.
 std::string read_file(int fd, const std::filesystem::path &path, std::size_t max);
 /// A file of settings that somebody else wrote, at most 4 MiB: symbolic links are followed. nullopt if

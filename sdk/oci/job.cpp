@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace pipes::oci {
@@ -39,10 +40,13 @@ void Job::count(std::int64_t expected, std::int64_t moved) {
 }
 
 BlobProgress::BlobProgress(Job &job, const Descriptor &blob)
+    : BlobProgress(job, blob.digest.brief(), blob.size) {}
+
+BlobProgress::BlobProgress(Job &job, std::string label, std::uint64_t size)
     : job_(job),
-      label_(blob.digest.brief()),
+      label_(std::move(label)),
       id_((job.whole_ == nullptr ? job : *job.whole_).next_id_++),
-      size_(blob.size) {
+      size_(size) {
   job_.count(static_cast<std::int64_t>(size_), 0);
   report();
 }

@@ -51,6 +51,8 @@ class Job : public sdk::Observer {
 class BlobProgress {
  public:
   BlobProgress(Job &, const Descriptor &blob);
+  /// One whose digest is not known yet, or not the name that people know it by.
+  BlobProgress(Job &, std::string label, std::uint64_t size);
 
   /// It goes on from there: back, where bytes have to move again; ahead of where it was, where they were
   /// there already.

@@ -15,6 +15,7 @@
 
 #include "codec.hpp"
 #include "file.hpp"
+#include "layer_memory.hpp"
 #include "layout_source.hpp"
 #include "tar.hpp"
 
@@ -177,7 +178,8 @@ Layer make_layer(const std::vector<LayerFile> &files, const LayerOptions &option
   plan.check();
   Layer layer;
   Hasher tar;
-  GzipWriter gzip(sink);
+  Workers workers;
+  GzipWriter gzip(sink, &workers);
   TarWriter writer(options, [&](const char *data, std::size_t size) {
     tar.update(data, size);
     gzip.write(data, size);
@@ -210,6 +212,7 @@ Layer build_layer(const std::vector<LayerFile> &files, const LayerOptions &optio
   Layer layer =
       make_layer(files, options, [&](const char *data, std::size_t size) { blob.write(data, size); });
   layer.blob = blob.commit();
+  remember_layer(store, layer);
   return layer;
 }
 

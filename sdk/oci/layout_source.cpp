@@ -56,17 +56,6 @@ UniqueFd open_file(const fs::path &path) {
   return fd;
 }
 
-/// A file that nobody else sees and that is gone with its descriptor.
-UniqueFd nameless_file(const fs::path &folder) {
-  UniqueFd fd(open(folder.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
-  if (fd) return fd;
-  std::string name = (folder / "new-XXXXXX").string();  // file systems without O_TMPFILE
-  fd = UniqueFd(mkostemp(name.data(), O_CLOEXEC));
-  if (!fd) throw_io("write", name, errno);
-  unlink(name.c_str());
-  return fd;
-}
-
 /// Where a link in an archive leads, as a path in the archive. Both kinds: hard links name a path from the
 /// root, symbolic ones from where they are.
 std::string target_of(const TarMember &link) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "file.hpp"
+#include "layer_memory.hpp"
 #include "layout_index.hpp"
 #include "sole_use.hpp"
 #include "stored_tree.hpp"
@@ -100,6 +101,7 @@ Garbage collect_garbage(Store &store, std::chrono::milliseconds wait, sdk::Obser
   remove(store, sorted_out(files, reach).blobs);
   for (const std::string &name : garbage.names) store.untag(name);
   if (!garbage.names.empty()) remove(store, garbage.blobs);
+  prune_memory(store);
   return garbage;
 }
 

@@ -98,53 +98,84 @@ std::string tar_header(const TarEntry &entry) {
 
 namespace {
 
-/// Reads a tar file from its start, header by header.
-class Lister {
+/// Understands an archive header by header.
+class Headers {
  public:
-  Lister(int fd, const std::filesystem::path &path) : fd_(fd), path_(path) {
-    struct stat status {};
-    if (fstat(fd, &status) != 0) throw_io("read", path, errno);
-    end_ = static_cast<std::uint64_t>(status.st_size);
-  }
+  /// What follows a header.
+  struct Next {
+    enum class Kind { end, extended, other, member } kind = Kind::end;
+    std::uint64_t size = 0;                // of the content that follows, without its padding
+    std::optional<TarMember> member = {};  // its offset is for the caller to set
+  };
 
-  std::vector<TarMember> list() {
-    std::vector<TarMember> members;
-    while (next_ + kTarBlock <= end_) {
-      Header header{};
-      read_at(next_, &header, sizeof header);
-      if (is_zero(header)) return members;
-      next_ += kTarBlock;
-      if (std::optional<TarMember> member = take(header)) members.push_back(std::move(*member));
-      if (members.size() > kMaxMembers) bad("it has too many entries");
-    }
-    if (members.empty()) bad("it is too short");
-    if (next_ > end_) cut_off();
-    return members;  // some writers leave the end marks out
-  }
+  explicit Headers(std::string what) : what_(std::move(what)) {}
 
- private:
   [[noreturn]] void bad(const std::string &why) const {
-    throw sdk::Error(PIPE_E_INVALID,
-                     fmt::format("{} is no tar archive that can be read: {}", path_.string(), why));
+    throw sdk::Error(PIPE_E_INVALID, fmt::format("{} is no tar archive that can be read: {}", what_, why));
   }
   [[noreturn]] void cut_off() const {
-    throw sdk::Error(PIPE_E_MISMATCH, fmt::format("{} is cut off: its end is missing", path_.string()),
+    throw sdk::Error(PIPE_E_MISMATCH, fmt::format("{} is cut off: its end is missing", what_),
                      "fetch or write that file again");
   }
 
-  void read_at(std::uint64_t offset, void *to, std::size_t size) const {
-    char *next = static_cast<char *>(to);
-    while (size > 0) {
-      const ssize_t count = pread(fd_, next, size, static_cast<off_t>(offset));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw_io("read", path_, errno);
-      if (count == 0) cut_off();
-      next += count;
-      offset += static_cast<std::uint64_t>(count);
-      size -= static_cast<std::size_t>(count);
+  /// `block` has kTarBlock bytes. The content of Kind::extended is to be given to `extend` next.
+  Next read(const char *block) {
+    Header header{};
+    std::memcpy(&header, block, sizeof header);
+    if (is_zero(header)) return {};
+    if (number(header.checksum) != checksum_of(header)) bad("the checksum of an entry is wrong");
+    if (++count_ > kMaxMembers) bad("it has too many entries");
+    std::uint64_t size = number(header.size);
+    const char type = header.type;
+    if (type == 'x' || type == 'L' || type == 'K') {
+      if (size > kMaxExtended) bad("a header of an entry is too large");
+      extended_type_ = type;
+      return {Next::Kind::extended, size};
+    }
+    if (type == 'g' || type == 'V') return {Next::Kind::other, size};
+    if (type == 'S' || sparse_) bad("it has a sparse file");
+    if (next_size_) size = *next_size_;
+    std::string path = path_in(header);
+    std::string link = next_link_ ? std::move(*next_link_) : std::string(text(header.link));
+    next_path_.reset();
+    next_link_.reset();
+    next_size_.reset();
+
+    const bool is_file = type == '0' || type == '\0' || type == '7';
+    if (is_file && !path.ends_with('/'))
+      return {Next::Kind::member, size, TarMember{tidy(path), TarType::file, {}, 0, size}};
+    // Links and folders have no content, whatever their header says.
+    if (is_file) return {Next::Kind::member, 0, TarMember{tidy(path), TarType::folder, {}, 0, 0}};
+    if (type == '1' || type == '2' || type == '5')
+      return {Next::Kind::member, 0, TarMember{tidy(path), TarType(type), std::move(link), 0, 0}};
+    return {Next::Kind::other, type == '3' || type == '4' || type == '6' ? 0 : size};
+  }
+
+  void extend(std::string bytes) {
+    if (extended_type_ != 'x') {
+      bytes.resize(strnlen(bytes.data(), bytes.size()));
+      (extended_type_ == 'L' ? next_path_ : next_link_) = std::move(bytes);
+      return;
+    }
+    for (std::string_view rest = bytes; !rest.empty();) {
+      const std::size_t space = rest.find(' ');
+      if (space == std::string_view::npos) bad("a pax header is broken");
+      const std::uint64_t length = parse(rest.substr(0, space), 10);
+      if (length <= space + 1 || length > rest.size() || rest[length - 1] != '\n')
+        bad("a pax header is broken");
+      const std::string_view record = rest.substr(space + 1, length - space - 2);
+      rest.remove_prefix(length);
+      const std::size_t equals = record.find('=');
+      if (equals == std::string_view::npos) bad("a pax header is broken");
+      const std::string_view key = record.substr(0, equals), value = record.substr(equals + 1);
+      if (key == "path") next_path_ = value;
+      if (key == "linkpath") next_link_ = value;
+      if (key == "size") next_size_ = parse(value, 10);
+      if (key.starts_with("GNU.sparse.")) sparse_ = true;
     }
   }
 
+ private:
   static bool is_zero(const Header &header) {
     const std::string_view bytes(reinterpret_cast<const char *>(&header), sizeof header);
     return bytes.find_first_not_of('\0') == std::string_view::npos;
@@ -179,85 +210,12 @@ class Lister {
     return value;
   }
 
-  /// One entry; nothing for what only tells of the next one.
-  std::optional<TarMember> take(const Header &header) {
-    if (number(header.checksum) != checksum_of(header)) bad("the checksum of an entry is wrong");
-    std::uint64_t size = number(header.size);
-    const char type = header.type;
-    if (type == 'x' || type == 'L' || type == 'K') {
-      extended(type, content(size));
-      return std::nullopt;
-    }
-    if (type == 'g' || type == 'V') {
-      skip(size);
-      return std::nullopt;
-    }
-    if (type == 'S' || sparse_) bad("it has a sparse file");
-    if (next_size_) size = *next_size_;
-    std::string path = path_in(header);
-    std::string link = next_link_ ? std::move(*next_link_) : std::string(text(header.link));
-    next_path_.reset();
-    next_link_.reset();
-    next_size_.reset();
-
-    const bool is_file = type == '0' || type == '\0' || type == '7';
-    if (!is_file) {  // links and folders have no content, whatever their header says
-      if (type != '1' && type != '2' && type != '5') {
-        if (type != '3' && type != '4' && type != '6') skip(size);
-        return std::nullopt;
-      }
-      return TarMember{tidy(path), TarType(type), std::move(link), next_, 0};
-    }
-    if (path.ends_with('/')) return TarMember{tidy(path), TarType::folder, {}, next_, 0};
-    const std::uint64_t offset = next_;
-    skip(size);
-    return TarMember{tidy(path), TarType::file, {}, offset, size};
-  }
-
   std::string path_in(const Header &header) const {
     if (next_path_) return *next_path_;
     const std::string_view prefix = std::string_view(header.magic, 6) == std::string_view("ustar\0", 6)
                                         ? text(header.prefix)
                                         : std::string_view();
     return prefix.empty() ? std::string(text(header.name)) : fmt::format("{}/{}", prefix, text(header.name));
-  }
-
-  void skip(std::uint64_t size) {
-    if (size > end_ || next_ + size > end_) cut_off();
-    next_ += size + tar_padding(size);
-  }
-
-  std::string content(std::uint64_t size) {
-    if (size > kMaxExtended) bad("a header of an entry is too large");
-    const std::uint64_t offset = next_;
-    skip(size);
-    std::string bytes(static_cast<std::size_t>(size), '\0');
-    read_at(offset, bytes.data(), bytes.size());
-    return bytes;
-  }
-
-  void extended(char type, std::string bytes) {
-    if (type == 'L' || type == 'K') {
-      bytes.resize(strnlen(bytes.data(), bytes.size()));
-      (type == 'L' ? next_path_ : next_link_) = std::move(bytes);
-      return;
-    }
-    for (std::string_view rest = bytes; !rest.empty();) {
-      const std::size_t space = rest.find(' ');
-      if (space == std::string_view::npos) bad("a pax header is broken");
-      const std::uint64_t length = parse(rest.substr(0, space), 10);
-      if (length <= space + 1 || length > rest.size() || rest[length - 1] != '\n')
-        bad("a pax header is broken");
-      const std::string_view record = rest.substr(space + 1, length - space - 2);
-      rest.remove_prefix(length);
-      const std::size_t equals = record.find('=');
-      if (equals == std::string_view::npos) bad("a pax header is broken");
-      const std::string_view key = record.substr(0, equals), value = record.substr(equals + 1);
-      if (key == "path") next_path_ = value;
-      if (key == "linkpath") next_link_ = value;
-      if (key == "size") next_size_ = parse(value, 10);
-      if (key.starts_with("GNU.sparse.")) sparse_ = true;
-    }
   }
 
   static std::string tidy(std::string_view path) {
@@ -270,19 +228,151 @@ class Lister {
     return std::string(path);
   }
 
-  int fd_;
-  std::filesystem::path path_;
-  std::uint64_t next_ = 0, end_ = 0;
+  std::string what_;
+  std::size_t count_ = 0;
+  char extended_type_ = 'x';
   // What extended headers say of the next entry.
   std::optional<std::string> next_path_, next_link_;
   std::optional<std::uint64_t> next_size_;
   bool sparse_ = false;
 };
 
+/// Reads a tar file from its start, header by header.
+class Lister {
+ public:
+  Lister(int fd, const std::filesystem::path &path) : fd_(fd), path_(path), headers_(path.string()) {
+    struct stat status {};
+    if (fstat(fd, &status) != 0) throw_io("read", path, errno);
+    end_ = static_cast<std::uint64_t>(status.st_size);
+  }
+
+  std::vector<TarMember> list() {
+    std::vector<TarMember> members;
+    std::array<char, kTarBlock> block{};
+    while (next_ + kTarBlock <= end_) {
+      read_at(next_, block.data(), block.size());
+      Headers::Next next = headers_.read(block.data());
+      if (next.kind == Headers::Next::Kind::end) return members;
+      next_ += kTarBlock;
+      const std::uint64_t offset = next_;
+      skip(next.size);
+      if (next.kind == Headers::Next::Kind::extended) {
+        std::string bytes(static_cast<std::size_t>(next.size), '\0');
+        read_at(offset, bytes.data(), bytes.size());
+        headers_.extend(std::move(bytes));
+      }
+      if (next.member) {
+        next.member->offset = offset;
+        members.push_back(*std::move(next.member));
+      }
+    }
+    if (members.empty()) headers_.bad("it is too short");
+    if (next_ > end_) headers_.cut_off();
+    return members;  // some writers leave the end marks out
+  }
+
+ private:
+  void read_at(std::uint64_t offset, void *to, std::size_t size) const {
+    char *next = static_cast<char *>(to);
+    while (size > 0) {
+      const ssize_t count = pread(fd_, next, size, static_cast<off_t>(offset));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) throw_io("read", path_, errno);
+      if (count == 0) headers_.cut_off();
+      next += count;
+      offset += static_cast<std::uint64_t>(count);
+      size -= static_cast<std::size_t>(count);
+    }
+  }
+
+  void skip(std::uint64_t size) {
+    if (size > end_ || next_ + size > end_) headers_.cut_off();
+    next_ += size + tar_padding(size);
+  }
+
+  int fd_;
+  std::filesystem::path path_;
+  Headers headers_;
+  std::uint64_t next_ = 0, end_ = 0;
+};
+
 }  // namespace
 
 std::vector<TarMember> list_tar(int fd, const std::filesystem::path &path) {
   return Lister(fd, path).list();
+}
+
+struct TarStream::State {
+  State(std::string what, TarVisitor &to) : headers(std::move(what)), visitor(to) {}
+
+  void take_header() {
+    Headers::Next next = headers.read(block.data());
+    kind = next.kind;
+    if (kind == Headers::Next::Kind::end) return;
+    left = next.size;
+    padding = tar_padding(next.size);
+    if (next.member) {
+      any = true;
+      next.member->offset = offset;
+      visitor.begin(*next.member);
+    }
+    extended.clear();
+    if (left == 0) end_content();
+  }
+
+  void take_content(const char *data, std::size_t size) {
+    if (kind == Headers::Next::Kind::extended) extended.append(data, size);
+    if (kind == Headers::Next::Kind::member) visitor.content(data, size);
+    left -= size;
+    if (left == 0) end_content();
+  }
+
+  void end_content() {
+    if (kind == Headers::Next::Kind::extended) headers.extend(std::move(extended));
+    if (kind == Headers::Next::Kind::member) visitor.end();
+  }
+
+  Headers headers;
+  TarVisitor &visitor;
+  std::array<char, kTarBlock> block{};
+  std::size_t filled = 0;  // of block
+  Headers::Next::Kind kind = Headers::Next::Kind::other;
+  std::uint64_t offset = 0, left = 0, padding = 0;
+  std::string extended;
+  bool any = false;
+};
+
+TarStream::TarStream(std::string what, TarVisitor &visitor)
+    : state_(std::make_unique<State>(std::move(what), visitor)) {}
+TarStream::~TarStream() = default;
+
+void TarStream::write(const char *data, std::size_t size) {
+  State &state = *state_;
+  while (size > 0 && state.kind != Headers::Next::Kind::end) {
+    const std::uint64_t wanted = state.left > 0      ? state.left
+                                 : state.padding > 0 ? state.padding
+                                                     : kTarBlock - state.filled;
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(size, wanted));
+    state.offset += count;
+    if (state.left > 0) {
+      state.take_content(data, count);
+    } else if (state.padding > 0) {
+      state.padding -= count;
+    } else {
+      std::copy_n(data, count, state.block.data() + state.filled);
+      state.filled = (state.filled + count) % kTarBlock;
+      if (state.filled == 0) state.take_header();
+    }
+    data += count;
+    size -= count;
+  }
+}
+
+void TarStream::finish() {
+  const State &state = *state_;
+  if (state.kind == Headers::Next::Kind::end) return;
+  if (!state.any) state.headers.bad("it is too short");
+  if (state.left > 0 || state.padding > 0 || state.filled > 0) state.headers.cut_off();
 }
 
 }  // namespace pipes::oci

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,5 +46,30 @@ struct TarMember {
 /// up, wherever they point. Throws sdk::Error{PIPE_E_INVALID} for what is no tar, PIPE_E_MISMATCH for one
 /// that is cut off.
 std::vector<TarMember> list_tar(int fd, const std::filesystem::path &path);
+
+/// What is told of an archive that comes piece by piece.
+class TarVisitor {
+ public:
+  virtual ~TarVisitor() = default;
+  virtual void begin(const TarMember &) = 0;
+  /// A file's content, in order; not called for an empty one.
+  virtual void content(const char *data, std::size_t size) = 0;
+  virtual void end() = 0;
+};
+
+/// Reads such an archive, with the same errors as list_tar.
+class TarStream {
+ public:
+  /// `what` names the archive in errors.
+  TarStream(std::string what, TarVisitor &);
+  ~TarStream();
+  void write(const char *data, std::size_t size);
+  /// Call at the end of the input: throws if the archive is not whole.
+  void finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace pipes::oci

@@ -82,6 +82,13 @@ class EngineImages(StepTest):
         second = self.step("pull", image="docker-daemon:local/once:1", engine=docker.host)
         self.assertEqual((second["bytes"], second["digest"]), (0, first["digest"]))
 
+    def test_an_image_that_was_loaded_from_here_comes_back_as_it_was(self):
+        self.registry.add(APP, "app", "1")
+        name = f"{self.registry.address}/app:1"
+        self.step("pull", image=name, load=True, engine=docker.host)
+        back = self.step("push", image=f"docker-daemon:{name}", to=f"{self.registry.address}/back:1", engine=docker.host)
+        self.assertEqual(back["digest"], APP.digest)
+
     def test_says_that_the_engine_has_no_such_image(self):
         self.failure("push", r"has no image .*nothing:1", image="docker-daemon:local/nothing:1",
                      to=f"{self.registry.address}/x:1", engine=docker.host)  # fmt: skip

@@ -1,6 +1,7 @@
 // Archives from anywhere: read into a store or refused; never a byte outside the store.
 #include <pipe/error.hpp>
 #include <pipe/oci/archive.hpp>
+#include <pipe/oci/engine_archive.hpp>
 
 #include <unistd.h>
 
@@ -8,8 +9,21 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
 
 namespace fs = std::filesystem;
+
+namespace {
+
+class Quiet : public pipes::sdk::Observer {
+ public:
+  void log(pipes::sdk::Level, std::string_view) override {}
+  void progress(const pipes::sdk::Progress &) override {}
+  bool cancelled() const override { return false; }
+  int cancel_fd() const override { return -1; }
+};
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   static const fs::path folder = fs::temp_directory_path() / ("pipe-fuzz-" + std::to_string(getpid()));
@@ -20,6 +34,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   try {
     pipes::oci::Store store(folder / "store");
     pipes::oci::import_archive(file, "", store);
+  } catch (const pipes::sdk::Error &) {
+  }
+  try {
+    pipes::oci::Store store(folder / "store");
+    Quiet quiet;
+    pipes::oci::EngineArchive archive({.name = "x", .id = "sha256:", .layers = {}}, store, quiet);
+    if (archive.write(reinterpret_cast<const char *>(data), size)) archive.finish();
   } catch (const pipes::sdk::Error &) {
   }
   for (const auto &entry : fs::directory_iterator(folder))

@@ -57,6 +57,53 @@ TEST_F(TarTest, ReadsWhatItWrote) {
   EXPECT_EQ(members[3].link, "dir/file");
 }
 
+/// What a stream tells, as text.
+class Told : public TarVisitor {
+ public:
+  void begin(const TarMember &member) override {
+    text += member.path + (member.link.empty() ? "" : " -> " + member.link) + "@" +
+            std::to_string(member.offset) + ":";
+  }
+  void content(const char *data, std::size_t size) override { text.append(data, size); }
+  void end() override { text += ";"; }
+  std::string text;
+};
+
+std::string told(const std::string &bytes, std::size_t piece) {
+  Told visitor;
+  TarStream stream("the stream", visitor);
+  for (std::size_t at = 0; at < bytes.size(); at += piece)
+    stream.write(bytes.data() + at, std::min(piece, bytes.size() - at));
+  stream.finish();
+  return visitor.text;
+}
+
+TEST_F(TarTest, AStreamTellsWhatAListDoesHoweverItIsCut) {
+  const std::string deep = std::string(90, 'd') + "/" + std::string(90, 'f');
+  const std::string bytes = member({.path = "dir/", .type = TarType::folder, .mode = 0755}) +
+                            member({.path = deep, .size = 1500}, std::string(1500, 'x')) +
+                            member({.path = "empty"}) +
+                            member({.path = "link", .type = TarType::symbolic_link, .link = "dir/file"}) +
+                            member({.path = "last", .size = 512}, std::string(512, 'y')) + end_;
+  std::string expected;
+  for (const TarMember &each : list(bytes))
+    expected += each.path + (each.link.empty() ? "" : " -> " + each.link) + "@" +
+                std::to_string(each.offset) + ":" + content(each) + ";";
+  for (const std::size_t piece : {1U, 511U, 512U, 700U, 100000U}) EXPECT_EQ(told(bytes, piece), expected);
+  EXPECT_EQ(told(bytes + "what follows the end is nobody's", 700), expected);
+  EXPECT_EQ(told(bytes.substr(0, bytes.size() - kTarEnd), 700), expected);
+}
+
+TEST_F(TarTest, AStreamNoticesWhatIsWrong) {
+  const std::string bytes = member({.path = "file", .size = 5000}, std::string(5000, 'x'));
+  for (const std::size_t size : {3000U, 5512U, 700U})
+    EXPECT_EQ(error_of([&] { told(bytes.substr(0, size), 100); }).status, PIPE_E_MISMATCH) << size;
+  EXPECT_THAT(error_of([&] { told(bytes.substr(0, 3000), 100); }).message,
+              HasSubstr("the stream is cut off"));
+  EXPECT_EQ(error_of([&] { told("", 1); }).status, PIPE_E_INVALID);
+  EXPECT_EQ(error_of([&] { told(std::string(600, 'x'), 100); }).status, PIPE_E_INVALID);
+}
+
 TEST_F(TarTest, WritesWhatOthersRead) {
   const std::string deep = std::string(90, 'd') + "/" + std::string(90, 'f');
   const std::string bytes =

@@ -23,7 +23,9 @@ struct Version {
 };
 
 struct Image {
-  std::string id;  // sha256:…: of the config (graph drivers) or of the manifest (containerd)
+  std::string id;            // sha256:…: of the config (graph drivers) or of the manifest (containerd)
+  bool keeps_blobs = false;  // the engine has manifests and blobs as they were pulled (containerd)
+  std::vector<std::string> layers;  // diffIDs, lowest first
   std::vector<std::string> tags, digests;
   std::string os, architecture, user;
   std::vector<std::string> env, entrypoint, command;
