@@ -37,6 +37,21 @@ class Docker:
             time.sleep(0.2)
         return False
 
+    def load(self, layout, name):
+        """Puts the image of an OCI layout there, unless it is there already."""
+        if self._docker("image", "inspect", name).returncode == 0:
+            return
+        archive = self.folder / "image.tar"
+        try:
+            subprocess.run(
+                ["skopeo", "--insecure-policy", "copy", f"oci:{layout}:1", f"docker-archive:{archive}:{name}"],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            subprocess.run(["docker", "-H", self.endpoint, "load", "-q", "-i", archive], check=True, stdout=subprocess.DEVNULL)
+        finally:
+            archive.unlink(missing_ok=True)
+
     def forget_images(self):
         ids = self._docker("images", "-aq").stdout.decode().split()
         if ids:

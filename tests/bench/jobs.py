@@ -49,6 +49,7 @@ class Jobs:
             "again": self.again,
             "pull": self.pull,
             "push": self.push,
+            "engine": self.engine,
             "copy": self.copy,
             "sync": self.sync,
         }
@@ -135,6 +136,40 @@ class Jobs:
             target = {"big": "≤ 0.80 × peer", "many": "≤ 0.40 × peer"}[image]
             yield self._job(f"push `{image}` from the store", ours, peer, cold, target, setup)
         yield self._job("push `many` again", ours, peer, None, "≤ 0.15 × peer", setup)
+
+    def engine(self):
+        """Out of a Docker engine, the first time and once more."""
+        if not (self.docker and self.docker.start()):
+            return
+        name = "localhost/big:1"
+
+        def setup():
+            sites = self.images()
+            self.docker.load(self.folder / "big", name)
+            return sites
+
+        def ours(site):
+            to = f"{site.target.host}/big:1"
+            return [self.program, "step", "push", "--image", f"docker-daemon:{name}", "--to", to,
+                    "--engine", self.docker.endpoint]  # fmt: skip
+
+        def peer(site):
+            docker, to = f"docker -H {self.docker.endpoint}", f"{site.target.host}/big:1"
+            return ["sh", "-c", f"{docker} tag {name} {to} && {docker} push -q {to}"]
+
+        def first(site):
+            _remove(self.folder / "store")
+            site.empty_target()
+
+        for job, prepare, target in (
+            ("push `big` from a Docker engine", first, "≤ 0.25 × docker"),
+            ("the same to an empty registry again", lambda site: site.empty_target(), "nothing is compressed"),
+        ):
+            contenders = [
+                Contender(self.names["pipe"], ours, prepare, self.env),
+                Contender(f"docker {self.docker.version}", peer, prepare, by_daemon=True),
+            ]
+            yield Job(job, contenders, target, self.rounds, setup=setup, again=prepare is not first)
 
     def copy(self):
         for image in ("big", "many"):
