@@ -76,7 +76,10 @@ bool Upload::large() const {
 bool Upload::run(const std::string &mount_from) {
   const bool again = tries_++ > 0;
   // Everything may have come through but the answer.
-  if (again && registry_.has_blob(repository_, blob_)) return false;
+  if (again && registry_.has_blob(repository_, blob_)) {
+    note_.drop();
+    return false;
+  }
   if (!again && large()) location_ = note_.read();
   if (!location_.empty() && blob_.size >= kWorthAsking) {
     if (const std::optional<std::uint64_t> there = ask_how_far()) {

@@ -5,7 +5,6 @@ import threading
 import time
 import unittest
 
-import run_case  # noqa: F401  (finds what is built)
 from registries import Answer, FakeRegistry, Image
 from steps import StepTest
 
