@@ -131,7 +131,7 @@ struct Copier::State {
                       const BeforeChange &before_change) {
     const Traffic before = traffic();
     TransferResult result = from_any(from, [&](ImageSource &source, const std::string &reference) {
-      Job job(whole);
+      Job job(&whole);
       return ImageCopy(source, to, options, job).run(reference, tag, wanted, before_change);
     });
     result.requests = traffic().requests - before.requests;
@@ -191,7 +191,7 @@ TransferResult Copier::copy(const ImageName &from, const ImageName &to, const Co
 CopyForecast Copier::forecast(const ImageName &from, const ImageName &to, const CopyOptions &options) {
   const auto forecast = [&](ImageTarget &target, const std::string &tag) {
     return state_->from_any(from, [&](ImageSource &source, const std::string &reference) {
-      Job job(state_->whole);
+      Job job(&state_->whole);
       return ImageCopy(source, target, options, job).forecast(reference, tag);
     });
   };

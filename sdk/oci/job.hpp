@@ -21,7 +21,7 @@ class Job : public sdk::Observer {
  public:
   explicit Job(sdk::Observer &outer) : outer_(outer) {}
   /// A part of a whole that goes on where the part fails; what moves counts for both.
-  explicit Job(Job &whole) : outer_(whole.outer_), whole_(&whole) {}
+  explicit Job(Job *whole) : outer_(whole->outer_), whole_(whole) {}
 
   void log(sdk::Level level, std::string_view message) override { outer_.log(level, message); }
   void progress(const sdk::Progress &progress) override { outer_.progress(progress); }

@@ -9,7 +9,7 @@ import time
 import unittest
 
 from engines import Dockerd, service_archive
-from run_case import RunCase, free_port, get, listening
+from run_case import RunCase, free_port, get, get_soon, listening
 
 docker = None
 
@@ -238,7 +238,7 @@ class Readiness(DockerCase):
         self.assertIn("cannot start", text)
         self.assertIn("the earlier container runs again", text)
         self.assertEqual(self.inspect()["Id"], before["id"])
-        self.assertEqual(get(self.port), "old")
+        self.assertEqual(get_soon(self.port), "old")
 
     def test_what_is_asked_can_be_chosen(self):
         self.step(ports=[], ready="none", name=self.name)

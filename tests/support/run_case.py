@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import socket
 import tempfile
+import time
 import unittest
 import urllib.request
 
@@ -13,7 +14,7 @@ from engines import service_archive
 from pipe import Pipe
 from registries import free_port
 
-__all__ = ["RunCase", "free_port", "get", "listening"]
+__all__ = ["RunCase", "free_port", "get", "get_soon", "listening"]
 
 
 def get(port, host="127.0.0.1"):
@@ -21,6 +22,18 @@ def get(port, host="127.0.0.1"):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://{host}:{port}/", timeout=5) as answer:
         return answer.read().decode()
+
+
+def get_soon(port, seconds=20):
+    """The same of a container that has just been started: it may take a moment until it listens."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return get(port)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def listening(port, host="127.0.0.1"):
