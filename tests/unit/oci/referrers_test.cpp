@@ -99,6 +99,9 @@ TEST(FallbackTag, IsToldFromTagsOfImages) {
   const std::string tag = fallback_tag(digest_of("x"));
   EXPECT_EQ(tag, "sha256-" + std::string(digest_of("x").hex()));
   EXPECT_TRUE(is_attached_tag(tag));
+  const std::string longer = fallback_tag(digest_of("x", "sha512"));
+  EXPECT_EQ(longer.size(), 71u) << "the specification cuts it to 64 digits";
+  EXPECT_TRUE(is_attached_tag(longer));
   EXPECT_TRUE(is_attached_tag(tag + ".sig"));
   EXPECT_FALSE(is_attached_tag("latest"));
   EXPECT_FALSE(is_attached_tag("sha256-abc"));
