@@ -43,9 +43,9 @@ void Moving::advance(std::uint64_t now_done, std::uint64_t now_total, millisecon
   }
   done = now_done;
   total = now_total;
-  const milliseconds while_ = now - *measured_;
-  if (while_ < kShortest) return;
-  const double seconds = std::chrono::duration<double>(while_).count();
+  const milliseconds meanwhile = now - *measured_;
+  if (meanwhile < kShortest) return;
+  const double seconds = std::chrono::duration<double>(meanwhile).count();
   const double latest = static_cast<double>(done - start_) / seconds;
   const double weight = speed == 0 ? 1 : 1 - std::exp(-seconds / kMemory);
   speed += weight * (latest - speed);

@@ -160,7 +160,7 @@ struct Silent {
   std::set<std::string> hosts;
 };
 Silent &silent_mirrors() {
-  static Silent *const silent = new Silent;  // for good: threads may end later than this file's statics
+  static Silent *const silent = new Silent;  // for good: threads may end later than the program
   return *silent;
 }
 
