@@ -73,6 +73,7 @@ std::vector<std::string> Access::scopes() const {
   if (!repository.empty())
     scopes.push_back(fmt::format("repository:{}:{}", repository, push ? "pull,push" : "pull"));
   if (!also_pull.empty()) scopes.push_back(fmt::format("repository:{}:pull", also_pull));
+  if (catalog) scopes.emplace_back("registry:catalog:*");
   return scopes;
 }
 

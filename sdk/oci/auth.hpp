@@ -21,7 +21,8 @@ struct Access {
   std::string repository{};  // empty: the registry as such
   bool push = false;
   std::string also_pull{};  // another repository, to mount from
-  /// "repository:app:pull,push", one an entry.
+  bool catalog = false;     // which repositories there are
+  /// "repository:app:pull,push", one an entry; "registry:catalog:*".
   std::vector<std::string> scopes() const;
 };
 

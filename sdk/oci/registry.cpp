@@ -11,7 +11,6 @@
 namespace pipes::oci {
 namespace {
 
-constexpr int kMaxTagPages = 1000;
 constexpr int kMaxPuts = 3;
 
 const std::string &accept_manifests() {
@@ -38,19 +37,6 @@ std::string printable(std::string_view text, std::size_t max) {
   std::ranges::replace_if(
       result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return result;
-}
-
-/// The target of `Link: <…>; rel="next"`, or empty.
-std::string next_link(const http::Headers &headers) {
-  for (const std::string_view link : headers.all("link")) {
-    const std::size_t open = link.find('<'), close = link.find('>');
-    if (open == std::string_view::npos || close == std::string_view::npos || close < open) continue;
-    const std::string_view rest = link.substr(close);
-    if (rest.find("rel=\"next\"") != std::string_view::npos ||
-        rest.find("rel=next") != std::string_view::npos)
-      return std::string(link.substr(open + 1, close - open - 1));
-  }
-  return {};
 }
 
 }  // namespace
@@ -216,34 +202,6 @@ std::optional<Manifest> Registry::referrers(const std::string &repository, const
   // Registries without it say 404, or what they say of any path that they do not know.
   if (response.status != 200 || media_type(response.headers) != kOciIndex) return std::nullopt;
   return parse_manifest(std::move(response.body), kOciIndex);
-}
-
-std::vector<std::string> Registry::tags(const std::string &repository) {
-  std::vector<std::string> tags;
-  Call call{.what = fmt::format("can't list the tags of {}/{}", host(), repository),
-            .path = "/v2/" + repository + "/tags/list",
-            .access = state_->access(repository, false)};
-  for (int page = 0; page < kMaxTagPages; ++page) {
-    const http::Response response = state_->session.send(call);
-    if (response.status != 200) throw_status(response, call.what);
-    const ParsedJson json = parse_json(response.body);
-    if (!json.problem.empty() || !json.value.is_object())
-      throw sdk::Error(PIPE_E_INVALID, call.what + ": the answer is no list of tags",
-                       "is this the address of a registry?");
-    // Distribution 2 says null where there are none.
-    if (const auto list = json.value.find("tags"); list != json.value.end() && list->is_array())
-      for (const Json &tag : *list)
-        if (tag.is_string()) tags.push_back(tag.get<std::string>());
-    const std::string next = next_link(response.headers);
-    if (next.empty()) return tags;
-    const std::string url = http::resolve_url(response.url, next);
-    const std::string home = state_->session.origin();
-    if (http::Origin::of(url).str() != home)
-      throw sdk::Error(PIPE_E_DENIED, fmt::format("{}: it goes on at another host, {}", call.what,
-                                                  http::Origin::of(url).str()));
-    call.path = url.substr(url.find('/', url.find("://") + 3));
-  }
-  throw sdk::Error(PIPE_E_INVALID, fmt::format("{}: more than {} pages", call.what, kMaxTagPages));
 }
 
 }  // namespace pipes::oci

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "registry_session.hpp"
 
@@ -23,6 +24,8 @@ struct Registry::State {
   std::string named(const std::string &repository, const Digest &blob) const;
 
   Manifest read_manifest(const std::string &repository, const std::string &reference);
+  /// The strings under `key` of all pages of a list. Throws as Registry::tags.
+  std::vector<std::string> read_list(Call first_page, const char *key);
 
   Session session;
   std::mutex mutex;

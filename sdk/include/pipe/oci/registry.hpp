@@ -73,6 +73,9 @@ class Registry {
   /// DELETE by digest (or by tag, where the registry can). PIPE_E_DENIED says when deletion is off.
   void delete_manifest(const std::string &repository, const std::string &reference);
   std::vector<std::string> tags(const std::string &repository);
+  /// All repositories, sorted, by GET /v2/_catalog (a registry need not have it: Distribution, zot, Harbor
+  /// and ECR do). PIPE_E_DENIED or PIPE_E_NOT_FOUND, with what to do, where it can't be read.
+  std::vector<std::string> repositories();
   /// Says beforehand that this repository will be written to, so that reading and writing need one token.
   void expect_push(const std::string &repository);
 
