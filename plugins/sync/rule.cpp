@@ -115,7 +115,7 @@ std::vector<std::string> Rule::select(const std::vector<std::string> &all) const
   std::vector<std::string> chosen;
   std::ranges::copy_if(all, std::back_inserter(chosen),
                        [this](const std::string &tag) { return governs(tag); });
-  sort_newest_first(chosen);
+  pipes::oci::sort_newest_first(chosen);
   if (newest && chosen.size() > *newest) chosen.resize(*newest);
   return chosen;
 }

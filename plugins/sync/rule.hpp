@@ -1,6 +1,7 @@
 #pragma once
 // The entries of `images`: which tags of which repository go where.
 #include <pipe/oci/digest.hpp>
+#include <pipe/oci/tag_pattern.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -8,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "pattern.hpp"
+namespace mirror {  // sync() is a function of <unistd.h>
 
-namespace mirror {
+using pipes::oci::TagPattern;
 
 /// One entry: `REPOSITORY[:TAGS][@DIGEST] [exclude=PATTERN…] [newest=N] [as=REPOSITORY]`, as in
 /// "library/redis:>=6.2 <8 exclude=*-alpine newest=3".

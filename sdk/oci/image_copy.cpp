@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <pipe/oci/attached.hpp>
+
 #include <algorithm>
 #include <array>
 #include <future>

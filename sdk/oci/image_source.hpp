@@ -38,10 +38,6 @@ class ImageSource {
   virtual std::shared_ptr<void> enter() { return nullptr; }
 };
 
-/// "sha256-…": the tag that lists what refers to a manifest, where a registry has no list of its own
-/// (distribution-spec, "Referrers Tag Schema").
-std::string fallback_tag(const Digest &subject);
-
 class RegistrySource final : public ImageSource {
  public:
   RegistrySource(Registry &registry, std::string repository, const sdk::Observer &observer)

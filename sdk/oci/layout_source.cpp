@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <pipe/error.hpp>
+#include <pipe/oci/attached.hpp>
 #include <pipe/oci/reference.hpp>
 #include <set>
 #include <utility>

@@ -1,5 +1,7 @@
 #include "referrers.hpp"
 
+#include <pipe/oci/attached.hpp>
+
 #include <algorithm>
 
 #include "descriptor.hpp"

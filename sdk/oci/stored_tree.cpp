@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 #include <pipe/error.hpp>
-#include <pipe/oci/copy.hpp>
+#include <pipe/oci/attached.hpp>
 
 #include <sys/stat.h>
 

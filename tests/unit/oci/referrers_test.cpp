@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <pipe/oci/copy.hpp>
+#include <pipe/oci/attached.hpp>
 
 #include <fmt/core.h>
 

@@ -110,14 +110,5 @@ TEST(Rule, SaysWhatIsWrongWithWhichEntry) {
   EXPECT_THAT(refusal("app@sha256:abc"), HasSubstr("images: \"app@sha256:abc\""));
 }
 
-TEST(Glob, MatchesTheWhole) {
-  EXPECT_TRUE(glob_matches("*", ""));
-  EXPECT_TRUE(glob_matches("a*b*c", "a-b-b-c"));
-  EXPECT_FALSE(glob_matches("a*b", "a-b-c"));
-  EXPECT_TRUE(glob_matches("??", "ab"));
-  EXPECT_FALSE(glob_matches("??", "abc"));
-  EXPECT_FALSE(glob_matches(std::string(30, '*') + "b", std::string(5000, 'a')));
-}
-
 }  // namespace
 }  // namespace mirror

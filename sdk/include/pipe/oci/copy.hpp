@@ -28,10 +28,6 @@ struct CopyOptions {
   Referrers referrers = Referrers::with_image;
 };
 
-/// Whether a tag lists what refers to an image, or is a signature's (sha256-….sig): it is no image of its
-/// own.
-bool is_attached_tag(std::string_view tag);
-
 /// What a copy would do; costs HEADs and the GETs of manifests.
 struct CopyForecast {
   Descriptor image;                             // what would be there

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <charconv>
 
-namespace mirror {
+namespace pipes::oci::semver {
 namespace {
 
-using pipes::sdk::Error;
+using sdk::Error;
 
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::size_t kMostDigits = 18;  // fit 64 bits
@@ -204,4 +204,4 @@ bool Range::contains(const Version &version) const {
   });
 }
 
-}  // namespace mirror
+}  // namespace pipes::oci::semver

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace mirror {  // sync() is a function of <unistd.h>
+namespace pipes::oci::semver {
 
 /// 1.2.3, v1.2, 3, 1.2.3-rc.1; `_` stands for the `+` of build metadata, which no tag may have.
 struct Version {
@@ -47,4 +47,4 @@ class Range {
   std::vector<Part> parts_;
 };
 
-}  // namespace mirror
+}  // namespace pipes::oci::semver

@@ -1,17 +1,20 @@
-#include "pattern.hpp"
-
 #include <fmt/core.h>
 #include <pipe/error.hpp>
-#include <pipe/oci/copy.hpp>
+#include <pipe/oci/attached.hpp>
 #include <pipe/oci/reference.hpp>
+#include <pipe/oci/tag_pattern.hpp>
 
 #include <algorithm>
 #include <boost/regex.hpp>
+#include <optional>
 
-namespace mirror {
+#include "semver.hpp"
+
+namespace pipes::oci {
 namespace {
 
-using pipes::sdk::Error;
+using sdk::Error;
+using semver::Version;
 
 constexpr std::string_view kDigits = "0123456789";
 
@@ -50,8 +53,9 @@ std::strong_ordering natural_order(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-struct TagPattern::Regex {
-  boost::regex regex;
+struct TagPattern::Compiled {
+  boost::regex regex{};
+  std::optional<semver::Range> range{};
 };
 
 TagPattern TagPattern::parse(std::string_view text) {
@@ -60,7 +64,8 @@ TagPattern TagPattern::parse(std::string_view text) {
   if (text.size() > 2 && text.starts_with('/') && text.ends_with('/')) {
     pattern.kind_ = Kind::regex;
     try {
-      pattern.regex_ = std::make_shared<const Regex>(Regex{boost::regex(text.begin() + 1, text.end() - 1)});
+      pattern.compiled_ =
+          std::make_shared<const Compiled>(Compiled{.regex = boost::regex(text.begin() + 1, text.end() - 1)});
     } catch (const boost::regex_error &error) {
       std::string why = error.what();
       why = why.substr(0, why.find("  The error occurred"));
@@ -70,7 +75,7 @@ TagPattern TagPattern::parse(std::string_view text) {
   }
   if (text.find_first_of("<>=^~!") == 0 || is_x_range(text)) {
     pattern.kind_ = Kind::range;
-    pattern.range_ = Range::parse(text);
+    pattern.compiled_ = std::make_shared<const Compiled>(Compiled{.range = semver::Range::parse(text)});
     return pattern;
   }
   if (text.find_first_of("*?") != std::string_view::npos) {
@@ -78,7 +83,7 @@ TagPattern TagPattern::parse(std::string_view text) {
     return pattern;
   }
   try {
-    static_cast<void>(pipes::oci::Reference::parse("x:" + std::string(text)));
+    static_cast<void>(Reference::parse("x:" + std::string(text)));
   } catch (const Error &) {
     throw Error(PIPE_E_INVALID, fmt::format("\"{}\" is neither a tag nor a pattern", text),
                 "write 3.20, 3.*, /^3\\.[0-9]+$/, \">=3.18 <4\" or ^3.18");
@@ -88,14 +93,14 @@ TagPattern TagPattern::parse(std::string_view text) {
 
 bool TagPattern::matches(const std::string &tag) const {
   if (kind_ == Kind::literal) return tag == text_;
-  if (pipes::oci::is_attached_tag(tag)) return false;
+  if (is_attached_tag(tag)) return false;
   if (kind_ == Kind::glob) return glob_matches(text_, tag);
   if (kind_ == Kind::range) {
     const std::optional<Version> version = Version::parse(tag);
-    return version && range_->contains(*version);
+    return version && compiled_->range->contains(*version);
   }
   try {
-    return boost::regex_search(tag, regex_->regex);
+    return boost::regex_search(tag, compiled_->regex);
   } catch (const std::runtime_error &) {  // too complex for this tag
     return false;
   }
@@ -141,4 +146,4 @@ void sort_newest_first(std::vector<std::string> &tags) {
   std::ranges::transform(keys, tags.begin(), [](Key &key) { return std::move(key.tag); });
 }
 
-}  // namespace mirror
+}  // namespace pipes::oci

@@ -2,9 +2,9 @@
 #include <gtest/gtest.h>
 #include <pipe/error.hpp>
 
-#include "plugins/sync/semver.hpp"
+#include "sdk/oci/semver.hpp"
 
-namespace mirror {
+namespace pipes::oci::semver {
 namespace {
 
 using ::testing::HasSubstr;
@@ -123,4 +123,4 @@ TEST(Range, SaysWhatIsWrongWithIt) {
 }
 
 }  // namespace
-}  // namespace mirror
+}  // namespace pipes::oci::semver
