@@ -2,11 +2,11 @@
 // The checks of `verify`. Each asks one question and says what it asked, what came, why it may be so and
 // what to do. A check never throws for what it finds, only when it is cancelled.
 #include <pipe/error.hpp>
+#include <pipe/oci/image_check.hpp>
 #include <pipe/oci/manifest.hpp>
 #include <pipe/oci/reference.hpp>
 #include <pipe/oci/registry.hpp>
 
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,14 +24,6 @@ struct Result {
   bool ok() const { return status == PIPE_OK; }
 };
 
-/// An image with everything it refers to, as the registry serves it.
-struct Tree {
-  oci::Descriptor root{};
-  std::vector<oci::Manifest> manifests{};          // root first
-  std::map<std::string, oci::Descriptor> blobs{};  // by digest: configs and layers, each once
-  std::vector<oci::Descriptor> missing{};          // manifests that an index names and the registry has not
-};
-
 /// What the registry checks work on.
 struct Target {
   oci::Registry &registry;
@@ -39,7 +31,7 @@ struct Target {
   std::optional<oci::Reference> image;
   std::optional<oci::Digest> digest;  // that `image` must have
   std::string canary_repository;
-  std::optional<Tree> tree{};  // read once, by the first check that needs it
+  std::optional<oci::ServedImage> tree{};  // read once, by the first check that needs it
 };
 
 /// GET /v2/: is this a registry that works?

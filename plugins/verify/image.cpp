@@ -9,69 +9,23 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <utility>
 
 namespace verify {
 namespace {
 
-constexpr std::size_t kMaxManifests = 1000;  // in one image, all levels of indexes together
-constexpr std::size_t kHeadThreads = 8;      // a HEAD waits for the network only
-constexpr std::size_t kGetThreads = 4;       // a GET fills it, and hashing fills a core
-constexpr std::size_t kNamed = 3;            // findings that are named; the rest are counted
-
-constexpr std::string_view kDamaged =
-    "push the image again from where it is whole; a registry that thinks it has the blob skips it, so delete "
-    "the damaged file under its storage first, and restart it (it keeps blob descriptors in memory)";
-
-/// Layers that their makers forbid to distribute are not in a registry; manifests give URLs for them.
-bool is_foreign(const oci::Descriptor &blob) {
-  return blob.media_type.find("nondistributable") != std::string::npos ||
-         blob.media_type.find(".foreign.") != std::string::npos;
-}
-
-void add_blobs(const oci::Manifest &manifest, Tree &tree) {
-  if (manifest.config) tree.blobs.emplace(manifest.config->digest.str(), *manifest.config);
-  for (const oci::Descriptor &layer : manifest.layers) {
-    if (!is_foreign(layer)) tree.blobs.emplace(layer.digest.str(), layer);
-  }
-}
-
-/// Reads every manifest below `root`, which the registry has.
-Tree read_tree(Target &target, oci::Descriptor root) {
-  Tree tree{.root = root};
-  std::vector<oci::Descriptor> queue{std::move(root)};
-  std::set<oci::Digest> seen{queue.front().digest};
-  for (std::size_t i = 0; i < queue.size(); ++i) {
-    target.observer.check_cancelled();
-    try {
-      tree.manifests.push_back(target.registry.manifest(target.image->repository, queue[i].digest.str()));
-    } catch (const sdk::Error &error) {
-      if (i == 0 || error.status != PIPE_E_NOT_FOUND) throw;
-      tree.missing.push_back(queue[i]);
-      continue;
-    }
-    const oci::Manifest &manifest = tree.manifests.back();
-    add_blobs(manifest, tree);
-    for (const oci::Descriptor &child : manifest.manifests) {
-      if (!seen.insert(child.digest).second) continue;
-      if (queue.size() == kMaxManifests) {
-        throw sdk::Error(PIPE_E_INVALID,
-                         fmt::format("the index names more than {} manifests", kMaxManifests));
-      }
-      queue.push_back(child);
-    }
-  }
-  return tree;
-}
+constexpr std::size_t kHeadThreads = 8;  // a HEAD waits for the network only
+constexpr std::size_t kGetThreads = 4;   // a GET fills it, and hashing fills a core
+constexpr std::size_t kNamed = 3;        // findings that are named; the rest are counted
 
 /// What is wrong with blobs, gathered by several threads.
 class Findings {
  public:
-  void missing(const oci::Descriptor &blob) { add(missing_, named(blob, "is missing")); }
-  void wrong(const oci::Descriptor &blob, std::string_view what) { add(wrong_, named(blob, what)); }
-  /// `said` names the blob itself.
-  void wrong(std::string said) { add(wrong_, std::move(said)); }
+  void note(const oci::Descriptor &blob, const oci::BlobFinding &finding) {
+    if (finding.state == oci::BlobState::sound) return;
+    add(finding.state == oci::BlobState::missing ? missing_ : wrong_,
+        fmt::format("blob {} {}", blob.digest.brief(), finding.what));
+  }
   bool empty() const { return missing_ + wrong_ == 0; }
 
   /// Puts them into `result`, sorted, so that the same damage reads the same each time.
@@ -92,15 +46,12 @@ class Findings {
     if (wrong_) {
       result.cause += fmt::format("{}the registry's storage is damaged, or something between changes bodies",
                                   missing_ ? "; " : "");
-      result.remedy += fmt::format("{}{}", missing_ ? "; " : "", kDamaged);
+      result.remedy += fmt::format("{}{}", missing_ ? "; " : "", oci::kDamagedRemedy);
     }
     result.status = PIPE_E_MISMATCH;
   }
 
  private:
-  static std::string named(const oci::Descriptor &blob, std::string_view what) {
-    return fmt::format("blob {} {}", blob.digest.brief(), what);
-  }
   void add(std::size_t &count, std::string said) {
     const std::lock_guard lock(mutex_);
     ++count;
@@ -112,7 +63,7 @@ class Findings {
   std::size_t missing_ = 0, wrong_ = 0;
 };
 
-std::vector<oci::Descriptor> blobs_of(const Tree &tree) {
+std::vector<oci::Descriptor> blobs_of(const oci::ServedImage &tree) {
   std::vector<oci::Descriptor> blobs;
   for (const auto &[digest, blob] : tree.blobs) blobs.push_back(blob);
   return blobs;
@@ -162,7 +113,8 @@ std::uint64_t bytes_of(const std::vector<oci::Descriptor> &blobs) {
 }
 
 /// HEADs the image, compares its digest and reads its manifests; then `go_on` with the tree.
-Result check_tree(Target &target, Result result, const std::function<void(const Tree &, Result &)> &go_on) {
+Result check_tree(Target &target, Result result,
+                  const std::function<void(const oci::ServedImage &, Result &)> &go_on) {
   try {
     if (!target.tree) {
       const auto root = target.registry.head_manifest(target.image->repository, target.image->identifier());
@@ -170,7 +122,7 @@ Result check_tree(Target &target, Result result, const std::function<void(const 
       if (target.digest && root->digest != *target.digest) {
         return wrong_digest(target, std::move(result), *root);
       }
-      target.tree = read_tree(target, *root);
+      target.tree = oci::read_served(target.registry, target.image->repository, *root, target.observer);
     }
     go_on(*target.tree, result);
   } catch (const sdk::Error &error) {
@@ -179,7 +131,7 @@ Result check_tree(Target &target, Result result, const std::function<void(const 
   return result;
 }
 
-void missing_manifests(const Tree &tree, Result &result) {
+void missing_manifests(const oci::ServedImage &tree, Result &result) {
   result.came +=
       fmt::format("{} of the {} manifests that the index names missing, {} the first", tree.missing.size(),
                   tree.manifests.size() - 1 + tree.missing.size(), tree.missing.front().digest.brief());
@@ -196,17 +148,12 @@ void missing_manifests(const Tree &tree, Result &result) {
 Result check_image(Target &target) {
   Result start{.check = "image",
                .asked = fmt::format("HEAD of {} and of all it refers to", target.image->familiar())};
-  return check_tree(target, std::move(start), [&](const Tree &tree, Result &result) {
+  return check_tree(target, std::move(start), [&](const oci::ServedImage &tree, Result &result) {
     const std::vector<oci::Descriptor> blobs = blobs_of(tree);
     Findings findings;
     sdk::for_each_parallel(blobs.size(), kHeadThreads, [&](std::size_t i) {
       target.observer.check_cancelled();
-      try {
-        if (!target.registry.has_blob(target.image->repository, blobs[i])) findings.missing(blobs[i]);
-      } catch (const sdk::Error &error) {
-        if (error.status != PIPE_E_MISMATCH) throw;
-        findings.wrong(blobs[i], "has another size");
-      }
+      findings.note(blobs[i], oci::look_at_blob(target.registry, target.image->repository, blobs[i]));
     });
     if (!findings.empty()) return findings.describe(result);
     if (!tree.missing.empty()) return missing_manifests(tree, result);
@@ -219,29 +166,18 @@ Result check_image(Target &target) {
 Result check_content(Target &target) {
   Result start{.check = "content",
                .asked = fmt::format("GET and SHA-256 of all of {}", target.image->familiar())};
-  return check_tree(target, std::move(start), [&](const Tree &tree, Result &result) {
+  return check_tree(target, std::move(start), [&](const oci::ServedImage &tree, Result &result) {
     const std::vector<oci::Descriptor> blobs = blobs_of(tree);
     const std::uint64_t total = bytes_of(blobs);
     std::atomic<std::uint64_t> done = 0;
     Findings findings;
     sdk::for_each_parallel(blobs.size(), kGetThreads, [&](std::size_t i) {
-      oci::Hasher hasher(blobs[i].digest.algorithm());
-      try {
-        target.registry.get_blob(target.image->repository, blobs[i], [&](const char *data, std::size_t size) {
-          target.observer.check_cancelled();
-          hasher.update(data, size);
-          target.observer.progress({.done = done += size, .total = total, .label = "hashing"});
-        });
-        if (hasher.finish() != blobs[i].digest) findings.wrong(blobs[i], "has other content");
-      } catch (const sdk::Error &error) {
-        if (error.status == PIPE_E_NOT_FOUND) {
-          findings.missing(blobs[i]);
-        } else if (error.status == PIPE_E_MISMATCH) {
-          findings.wrong(error.message);  // another size, or another range than was asked for
-        } else {
-          throw;
-        }
-      }
+      findings.note(
+          blobs[i],
+          oci::hash_blob(target.registry, target.image->repository, blobs[i], [&](std::size_t size) {
+            target.observer.check_cancelled();
+            target.observer.progress({.done = done += size, .total = total, .label = "hashing"});
+          }));
     });
     if (!findings.empty()) return findings.describe(result);
     if (!tree.missing.empty()) return missing_manifests(tree, result);
