@@ -183,9 +183,12 @@ void Registry::delete_manifest(const std::string &repository, const std::string 
   const http::Response response = state_->session.send(call);
   if (response.status >= 200 && response.status < 300) return;
   if (response.status == 404) throw sdk::Error(PIPE_E_NOT_FOUND, name + " does not exist");
-  if (response.status == 405 || has_error_code(response, "UNSUPPORTED"))
-    throw sdk::Error(PIPE_E_DENIED, call.what + ": deletion is off at this registry",
-                     "where it is your own: REGISTRY_STORAGE_DELETE_ENABLED=true");
+  // In maintenance, Distribution says 405 too, and gives no code.
+  if (has_error_code(response, "UNSUPPORTED"))
+    throw sdk::Error(
+        PIPE_E_DENIED, call.what + ": deletion is off at this registry",
+        "where it is your own: REGISTRY_STORAGE_DELETE_ENABLED=true, or storage.delete.enabled in "
+        "its configuration");
   if (response.status == 400 && has_error_code(response, "DIGEST_INVALID"))
     throw sdk::Error(PIPE_E_DENIED, call.what + ": this registry can't delete a tag alone",
                      "delete by digest");

@@ -80,7 +80,9 @@ class Certificates:
 class Image:
     """A small image in memory: `manifest` (bytes), `blobs` (digest -> bytes), `digest`."""
 
-    def __init__(self, sizes=(1000,), seed=1, os="linux", architecture="amd64", docker=False, annotations=None):
+    def __init__(
+        self, sizes=(1000,), seed=1, os="linux", architecture="amd64", docker=False, annotations=None, created=None
+    ):
         rng = random.Random(seed)
         self.blobs, layers, diff_ids = {}, [], []
         for number, size in enumerate(sizes):
@@ -92,7 +94,8 @@ class Image:
             diff_ids.append(digest_of(tar.getvalue()))
             layers.append(self._blob(gzip.compress(tar.getvalue(), 1, mtime=0), self._type(OCI_LAYER, docker)))
         config = {"architecture": architecture, "os": os, "config": {"Cmd": ["/file-0"]},
-                  "rootfs": {"type": "layers", "diff_ids": diff_ids}}  # fmt: skip
+                  "rootfs": {"type": "layers", "diff_ids": diff_ids},
+                  **({"created": created} if created else {})}  # fmt: skip
         self.config = self._blob(json.dumps(config).encode(), self._type(OCI_CONFIG, docker))
         self.layers = layers
         self.media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
