@@ -63,6 +63,24 @@ class Docs(unittest.TestCase):
                     if fragment and file.suffix == ".md":
                         self.assertIn(fragment, anchors(file), "there is no such heading")
 
+    def test_translations_show_the_commands_and_settings_of_the_original(self):
+        pairs = [(SOURCE / "README.md", SOURCE / "README.ko.md")]
+        for page in sorted((SOURCE / "docs/guide/ko").glob("*.md")):
+            pairs.append((SOURCE / "docs/guide" / page.name, page))
+        self.assertGreater(len(pairs), 1)
+        for original, translation in pairs:
+            with self.subTest(translation.name):
+                # A comment inside a block may be translated; what one types and sees may not.
+                blocks = [
+                    [re.sub(r"^#.*|\s+#.*", "", block[2], flags=re.M) for block in FENCE.findall(page.read_text())]
+                    for page in (original, translation)
+                ]
+                self.assertEqual(blocks[0], blocks[1])
+                first_cells = [
+                    re.findall(r"^\| (`[^`]+` \| [^|]*`[^`]*`) \|", page.read_text(), re.M) for page in (original, translation)
+                ]
+                self.assertEqual(first_cells[0], first_cells[1])
+
     def test_reference_of_every_step_is_what_its_metadata_says(self):
         names = sorted(p.name for p in (SOURCE / "plugins").iterdir() if p.is_dir())
         for name in names:
