@@ -1,39 +1,69 @@
+#include "core/base/error.hpp"
+#include "core/cli/resume.hpp"
 #include "core/cli/session.hpp"
 #include "core/cli/verbs.hpp"
+
+#include <fmt/core.h>
 
 namespace pipes::cli {
 namespace {
 
 std::vector<Option> options() {
-  std::vector<Option> all{{"dry-run", "", "Only say what would change, as `pipe plan` does"}};
+  std::vector<Option> all{
+      {"dry-run", "", "Only say what would change, as `pipe plan` does"},
+      {"resume", "",
+       "Go on with a run that failed: the word is the run, or its file (default: the last run)"},
+      {"from", "STEP", "Run only this step and all that come after it; may be given several times"},
+      {"only", "STEP", "Run only this step; may be given several times"},
+      {"explain", "", "Say of each step why it ran or did not"}};
   for (const auto &group : {input_options(), common_options()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }
 
+void reject_together(const Arguments &args, const char *one, const char *other) {
+  if (!args.has(one) || !args.has(other)) return;
+  throw Error(Exit::usage, fmt::format("`--{}` and `--{}` do not go together", one, other));
+}
+
 int run(const Words &words) {
   const auto args = arguments(kRun, words);
   if (!args) return 0;
-  const std::string file = one_file(*args);
+  for (const char *other : {"resume", "from", "only"}) reject_together(*args, "dry-run", other);
+  for (const char *other : {"from", "only"}) reject_together(*args, "resume", other);
   SessionOptions how = session_options(*args);
   if (args->has("dry-run")) how.operation = Operation::plan;
+  how.explain = args->has("explain");
 
-  Session session(how);  // before anything is read
-  PluginRegistry plugins = registry(*args);
+  Resumed what;
+  if (args->has("resume")) {
+    std::optional<Resumed> resumed = resume(*args);
+    if (!resumed) return 0;
+    what = std::move(*resumed);
+    how.plugin_path = what.plugin_path;
+  } else {
+    what = {
+        one_file(*args), inputs(*args), how.plugin_path, {{args->values("from"), args->values("only")}, {}}};
+  }
+  Session session(how);  // before the file is read, and secrets with it
+  PluginRegistry plugins = registry(what.plugin_path);
   int code = 0;
-  const std::optional<Plan> plan = read_plan(file, inputs(*args), plugins, code);
-  return plan ? exit_code(session.execute(*plan)) : code;
+  const std::optional<Plan> plan = read_plan(what.file, what.inputs, plugins, code);
+  return plan ? exit_code(session.execute(*plan, std::move(what.start))) : code;
 }
 
 }  // namespace
 
 const Verb kRun{
     "run",
-    "FILE [--set NAME=VALUE] [--var-file FILE] [--dry-run] …",
+    "FILE [--set NAME=VALUE] [--var-file FILE] [--dry-run] [--from STEP] [--only STEP] …",
     "Run a pipeline",
     "Runs the steps of a pipeline file. A step with nothing to do is `unchanged`, so running it again\n"
     "after a failure goes on where it stopped. Progress goes to stderr, the outputs of the pipeline to\n"
     "stdout. Ctrl-C once: start nothing more and ask what runs to stop; twice: kill it; three times: out.\n\n"
+    "`pipe run --resume [RUN|FILE]` goes on with a run that failed: the same file and settings; a step that\n"
+    "ended well is kept, with its outputs, if it would be given the same and nothing before it has "
+    "changed.\n\n"
     "  pipe run pipelines/registry.toml\n"
     "  pipe run pipelines/registry.toml --set port=5001 --output plain",
     options,

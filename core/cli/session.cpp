@@ -4,6 +4,7 @@
 #include "core/cli/github_output.hpp"
 #include "core/cli/print.hpp"
 #include "core/plan/settings.hpp"
+#include "core/report/explain.hpp"
 #include "core/report/json_event.hpp"
 #include "core/report/plain.hpp"
 #include "core/report/reporter.hpp"
@@ -128,6 +129,32 @@ std::unique_ptr<EventSink> printer(const SessionOptions &options, TextOut &out, 
   return std::make_unique<PlainPrinter>(err, Color::off);
 }
 
+/// The results of the steps that are left out, as far as earlier runs left them. Throws Error.
+std::vector<NodeResult> remembered_results(const Plan &plan, const Chosen &chosen, const Memory &memory) {
+  return earlier_results(plan, chosen, [&](const std::string &step) {
+    Value::Map kept = memory.outputs(step);
+    return has_masked(kept) ? Value::Map() : kept;
+  });
+}
+
+/// What a run is told, for whoever goes on with it.
+Value::Map description(const std::string &id, const SessionOptions &options, const Value::Map &settings,
+                       const Start &start) {
+  Value::Map about;
+  const auto list = [&about](const char *name, const std::vector<std::string> &words) {
+    if (!words.empty()) about.emplace_back(name, Value::List(words.begin(), words.end()));
+  };
+  if (!id.empty()) about.emplace_back("id", id);
+  std::error_code none;
+  about.emplace_back("folder", std::filesystem::current_path(none).string());
+  if (!settings.empty()) about.emplace_back("settings", settings);
+  list("plugin_path", options.plugin_path);
+  list("from", start.choice.from);
+  list("only", start.choice.only);
+  if (start.past) about.emplace_back("resumes", start.past->id);
+  return about;
+}
+
 void print_outputs(const SessionOptions &options, const Value::Map &outputs) {
   if (options.output == OutputMode::json) {
     if (options.single_step) print(to_json(Value(outputs)) + "\n");
@@ -158,6 +185,7 @@ SessionOptions session_options(const Arguments &arguments) {
   if (const auto jobs = arguments.value("jobs")) options.jobs = parse_jobs(*jobs);
   if (const auto mode = arguments.value("output")) options.output = parse_mode(*mode);
   options.isolated = parse_isolation(arguments);
+  options.plugin_path = arguments.values("plugin-path");
   return options;
 }
 
@@ -178,7 +206,7 @@ Session::Session(const SessionOptions &options) : options_(options) {
   if (options_.isolated) zygote_.emplace(Zygote::spawn());
 }
 
-RunOutcome Session::execute(const Plan &plan) {
+RunOutcome Session::execute(const Plan &plan, Start start) {
   const Redactor redactor(plan.secret_values);
   if (zygote_) zygote_->prepare(variables_holding(plan.secret_values), libraries_to_preload(plan));
 
@@ -199,6 +227,13 @@ RunOutcome Session::execute(const Plan &plan) {
     notices.push_back(std::move(event));
   };
   for (const std::string &warning : redactor.warnings()) notice(warning, "");
+  const auto no_record = [&](const std::string &why) {
+    notice("there will be no record of this run: " + why,
+           "set XDG_STATE_HOME to a folder that can be written to");
+  };
+  // What cannot be done as it was told is said before anything is.
+  const Chosen chosen = chosen_nodes(plan, start.choice);
+  std::vector<NodeResult> earlier;
   if (options_.operation != Operation::plan) {
     try {
       if (!options_.single_step) {
@@ -206,18 +241,18 @@ RunOutcome Session::execute(const Plan &plan) {
         known.emplace(state);
         memory = std::make_unique<SettingsMemory>(state, known->folder(settings), redactor);
         lock(held, state, plan);
+        if (!chosen.empty()) earlier = remembered_results(plan, chosen, *memory);
         if (options_.operation == Operation::run) known->begin(settings);
       }
       folder =
           make_run_folder(state_home(), options_.single_step ? "step-" + plan.name : plan.name, clock.wall());
     } catch (const std::filesystem::filesystem_error &e) {
-      notice(fmt::format("there will be no record of this run: cannot create {}: {}", e.path1().string(),
-                         e.code().message()),
-             "set XDG_STATE_HOME to a folder that can be written to");
+      no_record(fmt::format("cannot create {}: {}", e.path1().string(), e.code().message()));
     } catch (const std::system_error &e) {
-      notice(fmt::format("there will be no record of this run: {}", e.what()),
-             "set XDG_STATE_HOME to a folder that can be written to");
+      no_record(e.what());
     }
+    // Without a memory nothing is known, which is an error if anything is asked for.
+    if (!chosen.empty() && earlier.empty()) earlier = remembered_results(plan, chosen, *memory);
   }
 
   // Who reads the events.
@@ -227,9 +262,18 @@ RunOutcome Session::execute(const Plan &plan) {
   OutputsKeeper outputs(options_.single_step ? Event::Type::step_ended : Event::Type::run_ended);
   std::optional<Journal> journal;
   std::vector<EventSink *> sinks{shown.get(), &outputs};
+  ExplainPrinter explained(err);
+  if (options_.explain) sinks.push_back(&explained);
   if (!folder.empty()) sinks.push_back(&journal.emplace(folder));
   Reporter reporter(redactor, folder, sinks);
   for (const Event &event : notices) reporter.on(event);
+
+  std::optional<Resumption> resumption;
+  Value::Map about = description(folder.filename().string(), options_, settings, start);
+  if (start.past) {
+    resumption.emplace(plan, std::move(*start.past),
+                       [&](const Value::Map &map) { return redactor.map(map); });
+  }
 
   std::unique_ptr<StepRunner> runner;
   if (zygote_) {
@@ -242,12 +286,20 @@ RunOutcome Session::execute(const Plan &plan) {
                  .jobs = options_.jobs,
                  .undo_data = options_.undo_data,
                  .id = folder.filename().string(),
+                 .about = std::move(about),
+                 .chosen = chosen,
+                 .earlier = std::move(earlier),
+                 .resumption = resumption ? &*resumption : nullptr,
                  .grace = {},
                  .random = [&] { return std::uniform_real_distribution(0.0, 1.0)(generator); }};
   const RunOutcome outcome = Scheduler(plan, *runner, clock, reporter, *memory, std::move(how)).run();
 
   if (known && outcome.status == "ok" && options_.operation == Operation::undo && options_.undo_data) {
     known->end(settings);
+  }
+  if (outcome.status != "ok" && journal && options_.operation == Operation::run && !options_.single_step &&
+      options_.output != OutputMode::json) {
+    print_error(fmt::format("go on with: pipe run --resume {}\n", folder.filename().string()));
   }
   if (journal && !journal->problem().empty()) {
     print_error(fmt::format("warning: the record of this run is incomplete: {}\n", journal->problem()));

@@ -3,6 +3,8 @@
 #include "core/base/error.hpp"
 #include "core/cli/options.hpp"
 #include "core/plan/plan.hpp"
+#include "core/plan/steps.hpp"
+#include "core/run/resumption.hpp"
 #include "core/run/scheduler.hpp"
 #include "core/run/zygote.hpp"
 
@@ -23,6 +25,14 @@ struct SessionOptions {
   bool isolated = true;  // a process for each step
   // `pipe step`: there is no state to keep, and --output json prints the outputs instead of the events.
   bool single_step = false;
+  bool explain = false;  // say of each step why it ran or did not
+  std::vector<std::string> plugin_path;  // that the command line named
+};
+
+/// How a run begins, where that is not at the beginning.
+struct Start {
+  Choice choice;                // of the steps
+  std::optional<PastRun> past;  // the run that this one goes on with
 };
 
 /// The options that `session_options` reads.
@@ -38,7 +48,7 @@ class Session {
  public:
   explicit Session(const SessionOptions &);
   /// Runs the plan, shows and records it, and prints its outputs.
-  RunOutcome execute(const Plan &);
+  RunOutcome execute(const Plan &, Start start = {});
 
  private:
   SessionOptions options_;

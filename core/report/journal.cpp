@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -79,6 +80,11 @@ void LogFile::flush() {
   buffer_.clear();
 }
 
+void LogFile::lock() {
+  // Best effort: without it, a run that is under way looks like one that was killed.
+  if (fd_) ::flock(fd_.get(), LOCK_EX | LOCK_NB);
+}
+
 std::filesystem::path make_run_folder(const std::filesystem::path &state, const std::string &pipeline,
                                       std::chrono::system_clock::time_point at) {
   const std::string stem = fmt::format("{}-{}", stamp(at), file_name(pipeline));
@@ -93,6 +99,8 @@ std::filesystem::path make_run_folder(const std::filesystem::path &state, const 
 
 Journal::Journal(const std::filesystem::path &folder) : file_(folder / "events.jsonl", 0) {
   file_.write(version_line());
+  file_.flush();
+  file_.lock();
 }
 
 void Journal::on(const Event &event) {

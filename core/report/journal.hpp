@@ -20,6 +20,8 @@ class LogFile {
 
   void write(std::string_view);
   void flush();
+  /// Locks what was begun for as long as this lives, so that others can tell that it is being written.
+  void lock();
   /// Empty as long as nothing was written.
   std::string path() const { return begun_ ? path_.string() : std::string(); }
   const std::string &problem() const { return problem_; }

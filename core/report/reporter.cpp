@@ -39,7 +39,9 @@ Event masked(const Redactor &redactor, const Event &from) {
   if (!e.hint.empty()) e.hint = redactor.text(e.hint);
   if (!e.summary.empty()) e.summary = redactor.text(e.summary);
   if (!e.progress.label.empty()) e.progress.label = redactor.text(e.progress.label);
+  if (!e.why.empty()) e.why = redactor.text(e.why);
   if (!e.fields.empty()) e.fields = redactor.map(e.fields);
+  if (!e.params.empty()) e.params = redactor.map(e.params);
   for (Diff &diff : e.diffs) {
     diff = {redactor.text(diff.field), redactor.text(diff.before), redactor.text(diff.after)};
   }

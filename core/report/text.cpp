@@ -159,6 +159,7 @@ std::string_view first_line(std::string_view text) {
 }
 
 std::string_view state_word(const Event &e) {
+  if (!e.kept.empty()) return "kept";
   const bool undone = e.state == State::changed && e.operation == Operation::undo;
   return undone ? "undone" : state_name(e.state);
 }

@@ -27,6 +27,9 @@ struct Attempt {
   Stop stop = Stop::no;
   int signalled = 0;  // the last signal that was sent to it
 
+  Value::Map params = {};  // to be told, secrets masked
+  std::string why = {};    // it runs, or does not
+  std::string kept = {};   // the run that it was taken over from
   Value::Map outputs = {};
   std::optional<Verdict> verdict = {};
   std::string summary = {};

@@ -35,13 +35,13 @@ std::string_view state_name(NodeResult::State);
 /// One event. Which members have a meaning depends on `type`.
 struct Event {
   enum class Type {
-    run_started,   // steps
+    run_started,   // steps; in fields: what the run was told, for whoever goes on with it
     step_started,  // attempt, attempts
     log,           // level, message, fields
     output,        // message: what the plugin wrote to stdout or stderr
     progress,      // progress
     step_retried,  // failure, elapsed: until the next attempt
-    step_ended,    // state, verdict, summary, diffs, outputs (in fields), failure, elapsed
+    step_ended,    // state, verdict, summary, diffs, outputs (in fields), failure, elapsed, params, why, kept
     run_ended,     // status, counts, outputs (in fields), elapsed
     notice,        // level, message, hint: of the runner itself
   };
@@ -58,11 +58,14 @@ struct Event {
   NodeResult::State state = NodeResult::State::pending;
   Verdict verdict = Verdict::unknown;
   std::string summary;
+  Value::Map params;  // what it was given, secrets masked
+  std::string why;    // what made it run, or not, where that is not just the order of the steps
+  std::string kept;   // the run that it was taken over from: it was not run in this one
   std::vector<Diff> diffs;
   std::optional<Failure> failure;
   std::chrono::milliseconds elapsed{0};
   std::string pipeline, file, status;
-  Value::List steps;  // run_started: each {id, uses}
+  Value::List steps;  // run_started: see described_steps
   Counts counts;
 };
 

@@ -56,6 +56,7 @@ RunOutcome Scheduler::run() {
       run_graph(0, main);
       break;
     case Operation::run:
+      if (!options_.earlier.empty()) results_ = std::move(options_.earlier);
       run_graph(0, main);
       if (stopping()) undo(to_roll_back());
       in_finally_ = true;
@@ -175,6 +176,7 @@ void Scheduler::begin(std::uint32_t node) {
     }
     ++pool_use_[what.pool];
   }
+  if (!is_chosen(node)) return settle(node, results_[node].state);  // which is there already
   std::optional<bool> condition;
   try {
     condition = plan_.condition(node, results_, facts());
@@ -210,7 +212,26 @@ void Scheduler::begin(std::uint32_t node) {
     return end_without_run(node, State::unknown, fmt::format("`{}` cannot tell before it runs", what.uses),
                            std::nullopt);
   }
+  // [[finally]] is part of every run.
+  if (options_.resumption != nullptr && !what.finally && keep(node, params)) return;
   launch(node, 1, options_.operation, std::move(params));
+}
+
+bool Scheduler::keep(std::uint32_t node, const Plan::Params &params) {
+  auto [kept, why] = options_.resumption->judge(node, params.values, results_);
+  if (kept == nullptr) {
+    whys_[node] = std::move(why);
+    return false;
+  }
+  Attempt attempt{.operation = Operation::run, .started = clock_.now()};
+  attempt.params = kept->params;
+  attempt.outputs = kept->outputs;
+  attempt.why = std::move(why);
+  attempt.kept = options_.resumption->run();
+  report_end(node, attempt, {State::unchanged, {}, {}}, kept->summary);
+  results_[node].outputs = kept->outputs;
+  settle(node, kept->state);  // to those that ask whether it changed something, it did
+  return true;
 }
 
 void Scheduler::launch(std::uint32_t node, int number, Operation operation, Plan::Params params) {
@@ -218,6 +239,8 @@ void Scheduler::launch(std::uint32_t node, int number, Operation operation, Plan
   Attempt &attempt = running_[node];
   attempt = Attempt{.operation = operation, .number = number, .started = clock_.now()};
   if (what.timeout) attempt.next_step = attempt.started + *what.timeout;
+  attempt.params = shown_params(what.schema, params.values);
+  if (const auto why = whys_.find(node); why != whys_.end()) attempt.why = why->second;
   sink_.on(event(Event::Type::step_started, node, &attempt));
   runner_.start(node, {.operation = operation,
                        .id = what.id,
@@ -447,6 +470,9 @@ void Scheduler::report_end(std::uint32_t node, const Attempt &attempt, const End
   end.state = ending.state;
   end.verdict = attempt.verdict.value_or(Verdict::unknown);
   end.summary = std::move(summary);
+  end.params = attempt.params;
+  end.why = attempt.why;
+  end.kept = attempt.kept;
   end.diffs = attempt.diffs;
   end.fields = attempt.outputs;
   end.failure = ending.failure;
@@ -458,10 +484,8 @@ void Scheduler::announce() {
   Event start = event(Event::Type::run_started);
   start.pipeline = plan_.name;
   start.file = plan_.file;
-  for (const Node &node : plan_.nodes) {
-    if (node.barrier || (node.finally && options_.operation != Operation::run)) continue;
-    start.steps.emplace_back(Value::Map{{"id", node.id}, {"uses", node.uses}});
-  }
+  start.fields = options_.about;
+  start.steps = described_steps(plan_, options_.chosen, options_.operation == Operation::run);
   sink_.on(start);
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 // Decides which step runs when. Knows no process, no disk and no real time: those are its seams.
 #include "core/plan/plan.hpp"
+#include "core/plan/steps.hpp"
 #include "core/run/attempt.hpp"
 #include "core/run/clock.hpp"
 #include "core/run/event.hpp"
 #include "core/run/memory.hpp"
+#include "core/run/resumption.hpp"
 #include "core/run/retry.hpp"
 #include "core/run/step_runner.hpp"
 
@@ -22,8 +24,12 @@ namespace pipes {
 struct RunOptions {
   Operation operation = Operation::run;  // undo: `pipe down`
   int jobs = 4;
-  bool undo_data = false;  // undo may take data away, too
-  std::string id;          // ${run.id}
+  bool undo_data = false;                // undo may take data away, too
+  std::string id;                        // ${run.id}
+  Value::Map about = {};                 // what run_started tells beside its own members
+  Chosen chosen = {};                    // the nodes that are to run; empty: all
+  std::vector<NodeResult> earlier = {};  // of those that are not
+  Resumption *resumption = nullptr;      // the run that this one goes on with
   Grace grace;
   std::function<double()> random = [] { return 0.5; };  // [0, 1), for jitter
 };
@@ -61,6 +67,9 @@ class Scheduler {
   bool may_start(std::uint32_t node) const;
   void begin(std::uint32_t node);
   void launch(std::uint32_t node, int attempt, Operation, Plan::Params);
+  bool is_chosen(std::uint32_t node) const { return options_.chosen.empty() || options_.chosen[node]; }
+  /// Whether what an earlier run made of the node stands; if not, `whys_` has the reason.
+  bool keep(std::uint32_t node, const Plan::Params &);
   void settle(std::uint32_t node, State);
   std::optional<std::uint32_t> still_to_run(std::uint32_t node) const;
   void end_without_run(std::uint32_t node, State, std::string summary, std::optional<Failure>);
@@ -102,8 +111,9 @@ class Scheduler {
   std::map<std::string, int> pool_use_;
   std::unordered_map<std::uint32_t, Attempt> running_;
   std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> waiting_;  // for their next attempt
-  std::map<std::uint32_t, Ending> last_tries_;  // of those that wait: how the last attempt ended
-  std::vector<std::uint32_t> finished_;         // steps that were started, in the order they ended
+  std::map<std::uint32_t, Ending> last_tries_;           // of those that wait: how the last attempt ended
+  std::unordered_map<std::uint32_t, std::string> whys_;  // of nodes that run again after an earlier run
+  std::vector<std::uint32_t> finished_;                  // steps that were started, in the order they ended
   TimePoint started_;
   Counts counts_;
   bool failed_ = false, in_finally_ = false;

@@ -345,7 +345,7 @@ TEST(Bytes, ReadLikeARegistryCountsThem) {
 }
 
 TEST(JsonEvent, StatesItsVersionFirst) {
-  EXPECT_THAT(version_line(), HasSubstr(R"({"type":"version","schema":"1.0")"));
+  EXPECT_THAT(version_line(), HasSubstr(R"({"type":"version","schema":"1.1")"));
 }
 
 TEST(JsonEvent, TellsTheEndOfAStep) {
