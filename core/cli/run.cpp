@@ -15,7 +15,8 @@ std::vector<Option> options() {
        "Go on with a run that failed: the word is the run, or its file (default: the last run)"},
       {"from", "STEP", "Run only this step and all that come after it; may be given several times"},
       {"only", "STEP", "Run only this step; may be given several times"},
-      {"explain", "", "Say of each step why it ran or did not"}};
+      {"explain", "", "Say of each step why it ran or did not"},
+      {"report", "KIND=FILE", "Write a report of the run, too: html or junit; may be given several times"}};
   for (const auto &group : {input_options(), common_options()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
@@ -34,6 +35,7 @@ int run(const Words &words) {
   SessionOptions how = session_options(*args);
   if (args->has("dry-run")) how.operation = Operation::plan;
   how.explain = args->has("explain");
+  for (const std::string &order : args->values("report")) how.reports.push_back(parse_report(order));
 
   Resumed what;
   if (args->has("resume")) {

@@ -233,6 +233,8 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
   };
   // What cannot be done as it was told is said before anything is.
   const Chosen chosen = chosen_nodes(plan, start.choice);
+  std::vector<std::unique_ptr<Report>> reports;
+  for (const ReportOrder &order : options_.reports) reports.push_back(make_report(order));
   std::vector<NodeResult> earlier;
   if (options_.operation != Operation::plan) {
     try {
@@ -263,6 +265,7 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
   std::optional<Journal> journal;
   std::vector<EventSink *> sinks{shown.get(), &outputs};
   ExplainPrinter explained(err);
+  for (const std::unique_ptr<Report> &report : reports) sinks.push_back(report.get());
   if (options_.explain) sinks.push_back(&explained);
   if (!folder.empty()) sinks.push_back(&journal.emplace(folder));
   Reporter reporter(redactor, folder, sinks);
@@ -297,6 +300,7 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
   if (known && outcome.status == "ok" && options_.operation == Operation::undo && options_.undo_data) {
     known->end(settings);
   }
+  for (const std::unique_ptr<Report> &report : reports) report->finish();
   if (outcome.status != "ok" && journal && options_.operation == Operation::run && !options_.single_step &&
       options_.output != OutputMode::json) {
     print_error(fmt::format("go on with: pipe run --resume {}\n", folder.filename().string()));

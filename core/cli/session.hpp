@@ -4,6 +4,7 @@
 #include "core/cli/options.hpp"
 #include "core/plan/plan.hpp"
 #include "core/plan/steps.hpp"
+#include "core/report/report.hpp"
 #include "core/run/resumption.hpp"
 #include "core/run/scheduler.hpp"
 #include "core/run/zygote.hpp"
@@ -26,6 +27,7 @@ struct SessionOptions {
   // `pipe step`: there is no state to keep, and --output json prints the outputs instead of the events.
   bool single_step = false;
   bool explain = false;  // say of each step why it ran or did not
+  std::vector<ReportOrder> reports;
   std::vector<std::string> plugin_path;  // that the command line named
 };
 

@@ -5,8 +5,8 @@
 namespace pipes::cli {
 
 Verbs verbs() {
-  static constexpr std::array kVerbs{&kRun, &kPlan,    &kCheck, &kGraph, &kStep, &kDown,   &kRuns,
-                                     &kLog, &kPlugins, &kImage, &kDebug, &kHelp, &kVersion};
+  static constexpr std::array kVerbs{&kRun, &kPlan,   &kCheck,   &kGraph, &kStep,  &kDown, &kRuns,
+                                     &kLog, &kReport, &kPlugins, &kImage, &kDebug, &kHelp, &kVersion};
   return kVerbs;
 }
 

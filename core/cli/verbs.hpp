@@ -4,8 +4,8 @@
 
 namespace pipes::cli {
 
-extern const Verb kRun, kPlan, kCheck, kStep, kPlugins, kDown, kRuns, kLog, kGraph, kImage, kDebug, kHelp,
-    kVersion;
+extern const Verb kRun, kPlan, kCheck, kStep, kPlugins, kDown, kRuns, kLog, kGraph, kReport, kImage, kDebug,
+    kHelp, kVersion;
 
 Verbs verbs();
 

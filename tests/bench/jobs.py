@@ -46,6 +46,7 @@ class Jobs:
         return {
             "start": self.start,
             "steps": self.steps,
+            "shown": self.shown,
             "again": self.again,
             "pull": self.pull,
             "push": self.push,
@@ -71,6 +72,26 @@ class Jobs:
         values = ", ".join(f'"v{i}"' for i in range(1000))
         file = self._pipeline("each", f'[[step]]\nuses = "noop"\nid = "each"\nneeds = []\nfor_each = [{values}]\n')
         yield self._beside_ninja("for_each over 1,000, --jobs 2", file, 1000, 2)
+
+    def shown(self):
+        """What people look at: the graph of many steps, the report of many events."""
+        needs = ['["s0"]' if i % 3 == 0 else f'["s{i - 1}", "s{i // 2}"]' for i in range(1, 10000)]
+        steps = '[[step]]\nuses = "noop"\nid = "s0"\n' + "".join(
+            f'[[step]]\nuses = "noop"\nid = "s{i}"\nneeds = {on}\n' for i, on in enumerate(needs, 1)
+        )
+        file = self._pipeline("graph", steps)
+        for form in ("text", "svg"):
+            yield Job(f"pipe graph of 10,000 steps, {form}", [self._pipe("graph", file, "--format", form)], "≤ 1 s", self.rounds)
+        # A step that runs has two events: it starts, and it ends.
+        many = self._pipeline("events", "".join(f'[[step]]\nuses = "noop"\nid = "s{i}"\nneeds = []\n' for i in range(5000)))
+
+        def setup():
+            self._once("run", many, "--output", "plain")
+            return None, None
+
+        report = self._pipe("report", "events", "--output", self.folder / "report.html")
+        yield Job("pipe report of 10,000 events", [report], "≤ 0.5 s", self.rounds, setup=setup)
+        yield Job("pipe runs", [self._pipe("runs")], "≤ 20 ms", 4 * self.rounds)
 
     def _beside_ninja(self, name, file, count, jobs):
         folder = self.folder / f"ninja{count}"

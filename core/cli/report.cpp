@@ -1,0 +1,48 @@
+#include "core/report/report.hpp"
+#include "core/base/error.hpp"
+#include "core/cli/print.hpp"
+#include "core/cli/verbs.hpp"
+#include "core/report/history.hpp"
+
+#include <fmt/core.h>
+
+namespace pipes::cli {
+namespace {
+
+std::vector<Option> options() {
+  return {{"format", "KIND", "html (default) or junit"},
+          {"output", "FILE", "Where to; - is standard output (default: RUN.html or RUN.xml, here)"}};
+}
+
+int run(const Words &words) {
+  const auto args = arguments(kReport, words);
+  if (!args) return 0;
+  if (args->words().size() > 1) {
+    throw Error(Exit::usage, fmt::format("`{}` is one word too many", args->words()[1]), "one run is named");
+  }
+  const auto folder = find_run(args->words().empty() ? "last" : args->words().front());
+  const std::string kind = args->value("format").value_or("html");
+  std::string file = args->value("output").value_or(
+      fmt::format("{}.{}", folder.filename().string(), kind == "junit" ? "xml" : kind));
+  if (file == "-") file.clear();
+  const std::unique_ptr<Report> report = make_report({kind, file});
+  replay(folder, [&report](const Event &e, std::string_view) { report->on(e); });
+  report->finish();
+  if (!file.empty()) print(file + "\n");
+  return 0;
+}
+
+}  // namespace
+
+const Verb kReport{
+    "report",
+    "[RUN] [--format KIND] [--output FILE]",
+    "Make a page of a run, to look at in a browser",
+    "Makes a report of a run from its journal: one HTML file with timeline, graph, steps, what moved and\n"
+    "the log, which needs no network; or JUnit's XML. RUN is named as for `pipe log`; `last` is meant\n"
+    "without it. `pipe run FILE --report html=FILE` writes the same while it runs.\n\n"
+    "  pipe report last --output report.html",
+    options,
+    run};
+
+}  // namespace pipes::cli
