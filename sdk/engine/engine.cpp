@@ -350,6 +350,11 @@ void Engine::lose_sight(const std::string &name) {
   forget(name);
 }
 
+RegistrySettings Engine::registry_settings() {
+  return parse_registry_settings(
+      state_->send(state_->request("GET", "/info"), "asking about registries").body);
+}
+
 std::vector<Container> Engine::containers(const std::string &label) {
   std::string path = "/containers/json?all=1";
   if (!label.empty()) {

@@ -227,6 +227,19 @@ Container parse_container(std::string_view json_text) {
   return container;
 }
 
+RegistrySettings parse_registry_settings(std::string_view json_text) {
+  const json info = parse(json_text);
+  const json &config = member(info, "RegistryConfig");
+  RegistrySettings settings;
+  settings.mirrors = texts(member(config, "Mirrors"));
+  settings.insecure = texts(member(config, "InsecureRegistryCIDRs"));
+  if (const json &hosts = member(config, "IndexConfigs"); hosts.is_object())
+    for (const auto &[host, index] : hosts.items())
+      if (const json &secure = member(index, "Secure"); secure.is_boolean() && !secure.get<bool>())
+        settings.insecure.push_back(host);
+  return settings;
+}
+
 std::vector<Container> parse_container_list(std::string_view json_text) {
   std::vector<Container> list;
   for (const json &value : parse(json_text)) {

@@ -14,6 +14,8 @@ namespace pipes::engine {
 std::string create_body(const ContainerSpec &);
 Container parse_container(std::string_view json);
 std::vector<Container> parse_container_list(std::string_view json);
+/// Of an answer to GET /info.
+RegistrySettings parse_registry_settings(std::string_view json);
 Image parse_image(std::string_view json);
 
 /// The string member `name` of an object, or empty.

@@ -178,11 +178,19 @@ def _end(process):
             process.wait()
 
 
+def with_folder(folder, place):
+    """The words to put before a command that is to see `folder` in place of `place`, in a mount namespace."""
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', folder, place]
+
+
 class Dockerd(Api):
     """A Docker Engine with data, sockets and a bridge of its own; several may run at once. It leaves iptables
-    alone: to 127.0.0.1, its proxy forwards published ports."""
+    alone: to 127.0.0.1, its proxy forwards published ports. `root` has the etc/docker that it reads in place
+    of the machine's, and gets its run/docker.pid; `options` are further ones of its command line."""
 
-    def __init__(self):
+    def __init__(self, root=None, options=()):
+        self.root, self.options = root, list(options)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipe-dockerd-"))
         super().__init__(self.folder / "docker.sock")
         self.bridge = f"pipe{os.getpid() % 100000}"
@@ -202,11 +210,17 @@ class Dockerd(Api):
         subnet = f"10.{192 + number // 256}.{number % 256}.1/24"
         subprocess.run(["ip", "addr", "add", subnet, "dev", self.bridge], check=True)
         subprocess.run(["ip", "link", "set", self.bridge, "up"], check=True)
+        self.address = subnet.partition("/")[0]  # of this machine, as containers and others see it
         self.log = self.folder / "log"
+        before, pid_file = [], self.folder / "pid"
+        if self.root:
+            pid_file = self.root / "run/docker.pid"
+            pid_file.parent.mkdir(parents=True, exist_ok=True)
+            before = with_folder(self.root / "etc/docker", "/etc/docker")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                ["dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
-                 "--pidfile", self.folder / "pid", "--host", self.host, "--bridge", self.bridge,
+                [*before, "dockerd", *self.options, "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
+                 "--pidfile", pid_file, "--host", self.host, "--bridge", self.bridge,
                  "--iptables=false", "--ip-masq=false", "--ip-forward=false"],
                 stdout=log, stderr=log, start_new_session=True)  # fmt: skip
         _wait_for(self.socket, self.process, self.log)

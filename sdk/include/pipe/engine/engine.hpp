@@ -75,6 +75,12 @@ struct Container {
   bool has_env(const std::string &name, const std::string &value) const;
 };
 
+/// What an engine has been told about registries.
+struct RegistrySettings {
+  std::vector<std::string> insecure;  // host[:port], and networks in CIDR notation
+  std::vector<std::string> mirrors;   // of Docker Hub: URLs, with a slash at the end
+};
+
 /// Where an engine would be found, before anything is connected or started.
 struct Endpoint {
   std::string address;   // unix:///run/docker.sock, tcp://host:2376; empty: podman, started on demand
@@ -107,6 +113,8 @@ class Engine {
   /// Whether its containers' ports, paths and processes are this machine's.
   bool on_this_machine() const;
 
+  /// What is in force now (GET /info); Podman, which has its own files for that, says nothing.
+  RegistrySettings registry_settings();
   std::optional<Image> image(const std::string &name_or_id);
   /// POST /images/load. `next` gives the next piece of a docker-archive, empty at its end. Returns the
   /// names (or IDs) that the engine says it loaded.

@@ -1,0 +1,94 @@
+#include "edits.hpp"
+
+#include <pipe/oci/settings_file.hpp>
+
+#include <fmt/core.h>
+
+#include <system_error>
+
+namespace trust {
+namespace {
+
+namespace oci = pipes::oci;
+
+std::string file_key(const fs::path &path) {
+  return "file " + path.string();
+}
+std::string block_key(const fs::path &path) {
+  return "block " + path.string();
+}
+
+/// An empty folder that held the file of one registry goes with it.
+void remove_file(const fs::path &path) {
+  std::error_code error;
+  fs::remove(path, error);
+  if (error) throw sdk::Error(PIPE_E_IO, fmt::format("can't remove {}: {}", path.string(), error.message()));
+  const std::string folder = path.parent_path().parent_path().filename().string();
+  if (folder == "certs.d") fs::remove(path.parent_path(), error);  // fails where there is something in it
+}
+
+}  // namespace
+
+std::string Wanted::mirror_host() const {
+  const std::size_t scheme = mirror.find("://");
+  return scheme == std::string::npos ? std::string() : mirror.substr(scheme + 3);
+}
+
+Edit whole_file(const fs::path &path, std::string content, std::string what) {
+  return {
+      .path = path, .before = oci::read_settings(path), .after = std::move(content), .what = std::move(what)};
+}
+
+Edit authority_in(sdk::Run &run, const fs::path &folder, const Wanted &wanted) {
+  const std::string what = "the CA of " + wanted.registry;
+  Edit edit = whole_file(folder / "ca.crt", wanted.ca, what);
+  if (!edit.needed() || !edit.before || made_by_us(run, edit.path)) return edit;
+  return whole_file(folder / "pipe-ca.crt", wanted.ca, what);
+}
+
+Edit appended(const fs::path &path, const std::string &block, std::string what) {
+  Edit edit{.path = path, .before = oci::read_settings(path), .what = std::move(what)};
+  edit.after = edit.before.value_or(std::string());
+  if (edit.after.find(block) != std::string::npos) return edit;
+  if (!edit.after.empty() && !edit.after.ends_with('\n')) edit.after += '\n';
+  edit.addition = block;
+  edit.after += block;
+  return edit;
+}
+
+void make(sdk::Run &run, const Edit &edit) {
+  if (edit.addition.empty() || !edit.before) {
+    run.remember(file_key(edit.path), edit.after);
+  } else {
+    run.remember(block_key(edit.path), edit.addition);
+  }
+  oci::write_settings(edit.path, edit.after);
+}
+
+bool made_by_us(const sdk::Run &run, const fs::path &path) {
+  return run.recall(file_key(path)) && run.recall(file_key(path)) == oci::read_settings(path);
+}
+
+bool take_back(sdk::Run &run, const fs::path &path) {
+  const auto whole = run.recall(file_key(path));
+  const auto block = run.recall(block_key(path));
+  if (!whole && !block) return false;
+  const auto now = oci::read_settings(path);
+  bool done = false;
+  if (now && whole == now) {
+    remove_file(path);
+    done = true;
+  } else if (now && block && now->find(*block) != std::string::npos) {
+    std::string rest = *now;
+    rest.erase(rest.find(*block), block->size());
+    oci::write_settings(path, rest);
+    done = true;
+  } else if (now) {
+    run.warn(fmt::format("{} was changed by someone else since, and stays", path.string()));
+  }
+  run.forget(file_key(path));
+  run.forget(block_key(path));
+  return done;
+}
+
+}  // namespace trust

@@ -1,0 +1,374 @@
+// trust: a registry's CA, and a mirror of Docker Hub, told to the engines of this machine.
+#include <fmt/core.h>
+#include <pipe/oci/settings_file.hpp>
+#include <pipe/plugin.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <system_error>
+
+#include "daemon_json.hpp"
+#include "dockerd.hpp"
+#include "edits.hpp"
+#include "engines.hpp"
+
+namespace {
+using namespace trust;
+using namespace pipes::sdk;
+namespace oci = pipes::oci;
+
+struct Params {
+  std::string registry, ca, mirror, engine = "docker";
+  std::optional<Path> root;
+  std::vector<std::string> engines;
+  bool insecure = false, reload = true;
+};
+struct Outputs {
+  std::vector<std::string> engines, files;
+};
+constexpr Schema kTrust{
+    "trust", "0.1.0", "Make this machine's engines trust a registry, or use a mirror of Docker Hub",
+    std::tuple{
+        field("registry", &Params::registry,
+              {.help = "host[:port], as in names of images",
+               .fallback = "\"\"",
+               .examples = "registry.lan:5000"}),
+        field(
+            "ca", &Params::ca,
+            {.help = "The CA (PEM) that its certificate is signed by", .format = "path", .fallback = "\"\""}),
+        field(
+            "insecure", &Params::insecure,
+            {.help = "Let the engines speak plain http to it, or take a certificate that nobody vouches for",
+             .fallback = "false"}),
+        field("mirror", &Params::mirror,
+              {.help = "A pull-through cache that is asked before Docker Hub: http(s)://host[:port]",
+               .fallback = "\"\"",
+               .examples = "http://localhost:5001"}),
+        field("engines", &Params::engines,
+              {.help = "docker, podman, containerd; by default those that seem to be installed",
+               .fallback = "[]"}),
+        field("reload", &Params::reload,
+              {.help = "Tell dockerd to read daemon.json again where that was changed, and put it back where "
+                       "that does not work",
+               .fallback = "true"}),
+        field("engine", &Params::engine,
+              {.help = "How that dockerd is reached: docker, or unix:///path", .fallback = "\"docker\""}),
+        field(
+            "root", &Params::root,
+            {.help = "The folder that has etc/ and run/, of a machine that is being set up from outside; by "
+                     "default /, and the settings of its own for a user who is not root"})},
+    std::tuple{field("engines", &Outputs::engines, {.help = "The engines that were told"}),
+               field("files", &Outputs::files, {.help = "The files that say it"})}};
+
+fs::path config_home() {
+  const auto variable = [](const char *name) {
+    const char *value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (const std::string set = variable("XDG_CONFIG_HOME"); !set.empty()) return set;
+  return fs::path(variable("HOME")) / ".config";
+}
+
+/// Podman and rootless Docker have a user's settings; Docker's own are root's.
+Places places_of(const Params &params) {
+  Places places;
+  places.root = params.root ? fs::path(params.root->value) : fs::path("/");
+  const fs::path etc = places.root / "etc";
+  places.docker = etc / "docker";
+  places.containers = etc / "containers";
+  places.containerd = etc / "containerd";
+  if (params.root || geteuid() == 0) return places;
+  places.containers = config_home() / "containers";
+  std::error_code error;
+  if (fs::exists(config_home() / "docker", error)) places.docker = config_home() / "docker";
+  return places;
+}
+
+void check_host(const std::string &host, std::string_view what) {
+  if (host.empty() || host.find_first_of("/@?# \t\"") != std::string::npos)
+    throw Error(PIPE_E_INVALID, fmt::format("\"{}\" is no {}", host, what),
+                "give host or host:port, without a scheme and a path");
+}
+
+Wanted read(const Params &params) {
+  Wanted wanted{.registry = params.registry, .ca = {}, .mirror = params.mirror, .insecure = params.insecure};
+  while (wanted.mirror.ends_with('/')) wanted.mirror.pop_back();
+  if (!wanted.registry.empty()) check_host(wanted.registry, "registry");
+  if (!params.ca.empty()) {
+    const auto pem = oci::read_settings(params.ca);
+    if (!pem || pem->find("-----BEGIN CERTIFICATE-----") == std::string::npos)
+      throw Error(
+          PIPE_E_INVALID,
+          fmt::format("{} {}", params.ca, pem ? "holds no certificate in PEM format" : "is not there"),
+          "name the file of the CA; the step certificate makes one");
+    if (pem->find("PRIVATE KEY-----") != std::string::npos)
+      throw Error(PIPE_E_INVALID,
+                  fmt::format("{} holds a private key, which engines must not be given", params.ca),
+                  "name a file that has the certificate alone");
+    wanted.ca = *pem;
+  }
+  if (wanted.registry.empty() && (!wanted.ca.empty() || wanted.insecure))
+    throw Error(PIPE_E_INVALID, "`ca` and `insecure` are about a registry, and `registry` is not given",
+                "give `registry`, such as registry.lan:5000");
+  if (!wanted.ca.empty() && wanted.insecure)
+    throw Error(PIPE_E_INVALID, "`insecure` takes any certificate, so `ca` would be for nothing",
+                "leave one of them out");
+  if (!wanted.mirror.empty()) {
+    if (!wanted.mirror.starts_with("http://") && !wanted.mirror.starts_with("https://"))
+      throw Error(PIPE_E_INVALID, fmt::format("the mirror \"{}\" has no scheme", wanted.mirror),
+                  "write http:// or https:// before it");
+    check_host(wanted.mirror_host(), "mirror: Docker takes no path, no query and no password in it");
+  }
+  return wanted;
+}
+
+std::vector<Setting> daemon_settings(const Wanted &wanted) {
+  std::vector<Setting> settings;
+  if (wanted.insecure) settings.push_back({"insecure-registries", wanted.registry});
+  if (!wanted.mirror.empty()) settings.push_back({"registry-mirrors", wanted.mirror});
+  return settings;
+}
+
+fs::path daemon_json(const Places &places, const std::optional<Dockerd> &dockerd) {
+  const auto named = dockerd ? dockerd->option("--config-file") : std::nullopt;
+  return named ? fs::path(*named) : places.docker / "daemon.json";
+}
+
+std::string note_of(const fs::path &file, const Setting &setting) {
+  return fmt::format("{} of {}: {}", setting.key, file.string(), setting.entry);
+}
+
+/// One engine's part of the work.
+class Work {
+ public:
+  Work(Run &run, const Params &params)
+      : run_(run), params_(params), places_(places_of(params)), wanted_(read(params)) {
+    for (const Files *files : {&kDocker, &kPodman, &kContainerd}) {
+      const bool named = std::ranges::count(params.engines, files->engine) != 0;
+      if (named || (params.engines.empty() && files->is_there(places_))) chosen_.push_back(files);
+    }
+    for (const std::string &name : params.engines)
+      if (name != "docker" && name != "podman" && name != "containerd")
+        throw Error(PIPE_E_INVALID, fmt::format("there is no engine \"{}\"", name),
+                    "it is docker, podman or containerd");
+  }
+
+  void plan() {
+    collect();
+    report();
+    if (!pending()) return up_to_date();
+    run_.verdict(verdict(), fmt::format("would tell {}", text_of(told_)));
+  }
+
+  void make_so() {
+    collect();
+    report();
+    const bool changes = pending();
+    for (const Edit &edit : edits_)
+      if (edit.needed()) make(run_, edit);
+    if (daemon_ && daemon_->needed()) change_daemon();
+    if (!changes) return up_to_date();
+    run_.verdict(verdict(), fmt::format("told {}{}", text_of(told_), subject()));
+  }
+
+  void take_all_back() {
+    bool done = false;
+    for (const Files *files : {&kDocker, &kPodman, &kContainerd})
+      for (const fs::path &file : files->all(places_, wanted_)) done = take_back(run_, file) || done;
+    done = take_back_daemon() || done;
+    if (!done) return run_.verdict(Verdict::up_to_date, "there is nothing that this step wrote");
+    run_.verdict(Verdict::remove, "took back what was told the engines" + subject());
+  }
+
+ private:
+  /// What can't be done for an engine that was only found is said, and the others are told.
+  void attempt(std::string_view engine, const std::function<void()> &body) {
+    try {
+      body();
+      told_.emplace_back(engine);
+    } catch (const Error &error) {
+      if (error.status != PIPE_E_INVALID || !params_.engines.empty()) throw;
+      // A broken file is nothing to pass over: that engine does not start again with it.
+      if (engine == "docker") throw;
+      run_.warn(fmt::format("{} is not told: {} ({})", engine, error.message, error.hint));
+    }
+  }
+
+  void collect() {
+    for (const Files *files : chosen_)
+      attempt(files->engine, [&] {
+        std::vector<Edit> edits = files->edits(run_, places_, wanted_);
+        if (files == &kDocker) look_at_daemon();
+        std::ranges::move(edits, std::back_inserter(edits_));
+      });
+    std::vector<std::string> paths;
+    for (const Edit &edit : edits_) paths.push_back(edit.path.string());
+    if (daemon_) paths.push_back(daemon_->path.string());
+    run_.output("engines", told_);
+    run_.output("files", paths);
+    if (chosen_.empty() && (!wanted_.registry.empty() || !wanted_.mirror.empty()))
+      run_.warn(
+          "no engine seems to be installed here, so none is told; name them in `engines` to write "
+          "their files all the same");
+  }
+
+  void look_at_daemon() {
+    settings_ = daemon_settings(wanted_);
+    if (settings_.empty()) return;
+    dockerd_ = running_dockerd(places_);
+    for (const Setting &setting : settings_) {
+      const std::string flag =
+          setting.key == "registry-mirrors" ? "--registry-mirror" : "--insecure-registry";
+      const bool both = dockerd_ && dockerd_->option(flag);
+      if (both)
+        throw Error(PIPE_E_INVALID,
+                    fmt::format("dockerd (pid {}) runs with {}, and refuses {} in daemon.json beside it",
+                                dockerd_->pid, flag, setting.key),
+                    fmt::format("add {}={} there (systemctl edit docker), or take the flag away", flag,
+                                setting.entry));
+    }
+    const fs::path file = daemon_json(places_, dockerd_);
+    Edit edit{.path = file, .before = oci::read_settings(file), .what = "daemon.json"};
+    edit.after = with_settings(edit.before, file.string(), settings_);
+    if (edit.needed() && edit.after != edit.before.value_or(std::string()))
+      if (const std::string problem = validation_problem(edit.after); !problem.empty())
+        throw Error(PIPE_E_INVALID,
+                    fmt::format("dockerd would not take {} with that: {}", file.string(), problem),
+                    "it was left as it is; correct it first");
+    daemon_ = std::move(edit);
+  }
+
+  void report() {
+    for (const Edit &edit : edits_)
+      if (edit.needed()) run_.diff(edit.path.string(), edit.before ? "other content" : "", edit.what);
+    if (!daemon_ || !daemon_->needed()) return;
+    for (const Setting &setting : settings_)
+      if (!has_setting(daemon_->before, daemon_->path.string(), setting))
+        run_.diff(fmt::format("{} {}", daemon_->path.string(), setting.key), "", setting.entry);
+  }
+
+  bool pending() const {
+    return std::ranges::any_of(edits_, &Edit::needed) || (daemon_ && daemon_->needed());
+  }
+
+  void change_daemon() {
+    const std::string file = daemon_->path.string();
+    for (const Setting &setting : settings_)
+      if (!has_setting(daemon_->before, file, setting))
+        run_.remember(note_of(daemon_->path, setting), daemon_->before ? "added" : "made");
+    if (daemon_->before) {
+      std::error_code error;
+      fs::copy_file(daemon_->path, file + ".pipe-backup", fs::copy_options::overwrite_existing, error);
+      if (error) throw Error(PIPE_E_IO, fmt::format("can't write {}.pipe-backup: {}", file, error.message()));
+    }
+    oci::write_settings(daemon_->path, daemon_->after);
+    if (!params_.reload) return;
+    if (!dockerd_) return run_.info("dockerd does not run here; it reads daemon.json when it starts");
+    try {
+      reload(*dockerd_, params_.engine, settings_, Expect::present, run_);
+    } catch (const Error &error) {
+      put_back();
+      throw Error(error.status, fmt::format("{}; {} is as it was before", error.message, file), error.hint);
+    }
+  }
+
+  void put_back() {
+    std::error_code error;
+    if (daemon_->before)
+      oci::write_settings(daemon_->path, *daemon_->before);
+    else
+      fs::remove(daemon_->path, error);
+    for (const Setting &setting : settings_) run_.forget(note_of(daemon_->path, setting));
+    reload(*dockerd_);
+  }
+
+  bool take_back_daemon() {
+    const std::optional<Dockerd> dockerd = running_dockerd(places_);
+    const fs::path file = daemon_json(places_, dockerd);
+    std::vector<Setting> ours;
+    bool made = false;
+    for (const Setting &setting : daemon_settings(wanted_)) {
+      const auto note = run_.recall(note_of(file, setting));
+      if (!note) continue;
+      ours.push_back(setting);
+      made = made || *note == "made";
+    }
+    if (ours.empty()) return false;
+    const auto now = oci::read_settings(file);
+    if (now) {
+      if (dockerd && params_.reload) {
+        // dockerd leaves alone what a file does not name: the lists have to be there once, without our
+        // entries.
+        oci::write_settings(file, without_settings(*now, file.string(), ours, EmptyLists::stay));
+        reload(*dockerd, params_.engine, ours, Expect::absent, run_);
+      }
+      const std::string rest = without_settings(*now, file.string(), ours, EmptyLists::go);
+      std::error_code error;
+      if (made && says_nothing(rest))
+        fs::remove(file, error);
+      else
+        oci::write_settings(file, rest);
+    }
+    for (const Setting &setting : ours) run_.forget(note_of(file, setting));
+    return now.has_value();
+  }
+
+  Verdict verdict() const {
+    const bool anything =
+        std::ranges::any_of(edits_, [](const Edit &edit) { return edit.before.has_value(); }) ||
+        (daemon_ && daemon_->before);
+    return anything ? Verdict::change : Verdict::create;
+  }
+
+  void up_to_date() {
+    run_.verdict(Verdict::up_to_date, told_.empty() ? "there is nobody to tell"
+                                                    : fmt::format("{} know{} already{}", text_of(told_),
+                                                                  told_.size() == 1 ? "s" : "", subject()));
+  }
+
+  std::string subject() const {
+    std::string text;
+    if (!wanted_.registry.empty()) text = " of " + wanted_.registry;
+    if (!wanted_.mirror.empty())
+      text += (text.empty() ? " of" : " and") + std::string(" the mirror ") + wanted_.mirror;
+    return text;
+  }
+
+  static std::string text_of(const std::vector<std::string> &names) {
+    std::string text;
+    for (std::size_t i = 0; i < names.size(); ++i)
+      text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+    return text;
+  }
+
+  Run &run_;
+  const Params &params_;
+  const Places places_;
+  const Wanted wanted_;
+  std::vector<const Files *> chosen_;
+  std::vector<std::string> told_;
+  std::vector<Edit> edits_;
+  std::vector<Setting> settings_;
+  std::optional<Dockerd> dockerd_;
+  std::optional<Edit> daemon_;
+};
+
+void plan(Run &run, const Params &params) {
+  Work(run, params).plan();
+}
+void make_trusted(Run &run, const Params &params) {
+  Work(run, params).make_so();
+}
+void undo(Run &run, const Params &params) {
+  Params without_ca = params;  // its file may be gone
+  without_ca.ca.clear();
+  without_ca.engines.clear();
+  Work(run, without_ca).take_all_back();
+}
+
+}  // namespace
+
+PIPE_PLUGIN(kTrust, Params, plan, make_trusted, undo);
