@@ -57,9 +57,10 @@ def build_image(pipe, archive):
     return result
 
 
-class RegistryPipeline:
-    """What has to hold on every engine; subclasses say which."""
+class PipelineCase:
+    """A registry's pipeline with settings of its own; `file` says which, `Docker` and `Podman` on what."""
 
+    file = REGISTRY
     engine = ""
     engine_env = {}
 
@@ -86,8 +87,8 @@ class RegistryPipeline:
         self.addCleanup(self.remove, self.name + ".replaced-by-pipe")
         self.addCleanup(self.remove_volume, self.data)
 
-    def call(self, verb, *more, file=REGISTRY, **changes):
-        return self.pipe.run([verb, file, *self.settings(**changes), *more], timeout=180)
+    def call(self, verb, *more, **changes):
+        return self.pipe.run([verb, self.file, *self.settings(**changes), *more], timeout=180)
 
     def settings(self, **changes):
         values = {"address": self.address, "name": self.name, "port": self.port, "data": self.data,
@@ -98,6 +99,10 @@ class RegistryPipeline:
         result = self.call("run", *more, **changes)
         self.assertEqual(result.code, 0, result)
         return result
+
+
+class RegistryPipeline(PipelineCase):
+    """What has to hold on every engine."""
 
     def tags(self):
         return get(self.port, "/v2/registry/tags/list")
@@ -179,7 +184,7 @@ class RegistryPipeline:
                 self.assertEqual(recap(self.run_it()), (0, 5, 0, 0))
 
 
-class OnDocker(RegistryPipeline, unittest.TestCase):
+class Docker:
     @classmethod
     def setUpClass(cls):
         cls.docker = Dockerd()
@@ -203,7 +208,7 @@ class OnDocker(RegistryPipeline, unittest.TestCase):
         return self.docker.inspect(name)
 
 
-class OnPodman(RegistryPipeline, unittest.TestCase):
+class Podman:
     engine = "podman"
 
     def remove(self, name):
@@ -218,6 +223,14 @@ class OnPodman(RegistryPipeline, unittest.TestCase):
     def inspect(self, name):
         out = subprocess.run(["podman", "container", "inspect", name], check=True, capture_output=True).stdout
         return json.loads(out)[0]
+
+
+class OnDocker(Docker, RegistryPipeline, unittest.TestCase):
+    pass
+
+
+class OnPodman(Podman, RegistryPipeline, unittest.TestCase):
+    pass
 
 
 if __name__ == "__main__":
