@@ -14,14 +14,11 @@
 namespace pipes::image {
 
 Option output_option() {
-  return {"output", "FORM", "text or json"};
+  return {"output", "FORM", "text or json", false, {"text", "json"}};
 }
 
 bool wants_json(const Arguments &arguments) {
-  const std::string form = arguments.value("output").value_or("text");
-  if (form != "text" && form != "json")
-    throw Error(Exit::usage, fmt::format("`--output {}`: expected text or json", form));
-  return form == "json";
+  return arguments.value("output") == "json";
 }
 
 std::vector<Option> registry_options() {

@@ -21,7 +21,7 @@ namespace pipes::image {
 
 /// --output text|json.
 Option output_option();
-/// Whether JSON is wanted. Throws Error{Exit::usage} for a form that there is not.
+/// Whether JSON is wanted.
 bool wants_json(const Arguments &);
 
 /// --ca-file and --insecure.

@@ -1,5 +1,6 @@
 #pragma once
-// The verbs of this program: each of `pipe image` a file of its own here, those of `pipe debug` in one.
+// The verbs of this program: each of `pipe image` a file of its own here, those of `pipe debug` in one, and
+// `pipe doctor`.
 #include "core/cli/verb.hpp"
 
 namespace pipes::image {
@@ -12,6 +13,7 @@ using cli::Words;
 
 extern const Verb kLs, kInspect, kTags, kRm, kGc, kFsck, kExport, kImport;
 extern const Verb kRef, kPlatform, kDigest, kChallenge, kAuth, kManifest;
+extern const Verb kDoctor;
 
 Verbs image_verbs();
 Verbs debug_verbs();

@@ -11,7 +11,7 @@ namespace {
 
 std::vector<Option> options() {
   std::vector<Option> all = input_options();
-  all.push_back({"format", "FORM", "human or json"});
+  all.push_back({"format", "FORM", "human or json", false, {"human", "json"}});
   all.push_back({"plugin-path", "DIR", "Look for plugins here first; may be given several times"});
   return all;
 }
@@ -20,9 +20,6 @@ int run(const Words &words) {
   const auto args = arguments(kCheck, words);
   if (!args) return 0;
   const std::string format = args->value("format").value_or("human");
-  if (format != "human" && format != "json") {
-    throw Error(Exit::usage, fmt::format("`--format {}`: expected human or json", format));
-  }
   if (args->words().empty()) throw Error(Exit::usage, "which pipeline files?", "`--help` shows an example");
 
   PluginRegistry plugins = registry(*args);

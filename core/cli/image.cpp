@@ -1,5 +1,7 @@
-// `pipe image` and `pipe debug` are a program of their own, as what they are made of (TLS, HTTP) would take
-// `pipe` longer to load than most verbs take to run (docs/design/image-program.md).
+// `pipe image`, `pipe debug` and `pipe doctor` are a program of their own, as what they are made of (TLS,
+// HTTP) would take `pipe` longer to load than most verbs take to run (docs/design/image-program.md).
+#include "core/cli/image.hpp"
+
 #include "core/base/error.hpp"
 #include "core/cli/verbs.hpp"
 
@@ -11,12 +13,10 @@
 #include <filesystem>
 
 namespace pipes::cli {
-namespace {
-
 namespace fs = std::filesystem;
 
-/// Becomes that program. It lies beside `pipe`, in the build tree as in a prefix.
-int become_image_program(const char *verb, const Words &words) {
+// It lies beside `pipe`, in the build tree as in a prefix.
+void become_image_program(const std::string &verb, const Words &words) {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
   const fs::path program = self.parent_path().parent_path() / PIPE_LIBEXECDIR / "pipe/pipe-image";
@@ -27,23 +27,28 @@ int become_image_program(const char *verb, const Words &words) {
   argv.push_back(nullptr);
   ::execv(name.c_str(), argv.data());
   throw Error(Exit::step_failed, fmt::format("cannot start {}: {}", name, std::strerror(errno)),
-              "`pipe image` and `pipe debug` need it: install pipe as a whole");
+              "`pipe image`, `pipe debug` and `pipe doctor` need it: install pipe as a whole");
 }
-
-}  // namespace
 
 const Verb kImage{"image",
                   "VERB …",
                   "Look at images, and look after the store",
                   "",
                   [] { return std::vector<Option>(); },
-                  [](const Words &words) { return become_image_program("image", words); }};
+                  [](const Words &words) -> int { become_image_program("image", words); }};
 
 const Verb kDebug{"debug",
                   "VERB …",
                   "Show how names, logins and manifests are understood, as JSON",
                   "",
                   [] { return std::vector<Option>(); },
-                  [](const Words &words) { return become_image_program("debug", words); }};
+                  [](const Words &words) -> int { become_image_program("debug", words); }};
+
+const Verb kDoctor{"doctor",
+                   "[REGISTRY…]",
+                   "Say what is wrong with this machine, and what mends it",
+                   "",
+                   [] { return std::vector<Option>(); },
+                   [](const Words &words) -> int { become_image_program("doctor", words); }};
 
 }  // namespace pipes::cli

@@ -43,6 +43,18 @@ std::string label(const Option &option) {
               close.empty() ? "`--help` lists the options" : fmt::format("did you mean `--{}`?", close));
 }
 
+void check_choice(const Option &option, const std::vector<std::string> &values) {
+  if (option.choices.empty()) return;
+  for (const std::string &value : values) {
+    if (std::ranges::find(option.choices, value) != option.choices.end()) continue;
+    std::string all;
+    for (std::size_t i = 0; i < option.choices.size(); ++i)
+      all += (i == 0 ? "" : i + 1 < option.choices.size() ? ", " : " or ") + option.choices[i];
+    throw Error(Exit::usage, fmt::format("`--{} {}`: expected {}", option.name, value, all),
+                did_you_mean(value, option.choices));
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> Arguments::value(const std::string &name) const {
@@ -74,6 +86,7 @@ Arguments parse(const std::vector<Option> &options, const std::vector<std::strin
         std::vector<std::string> &values = result.values_[option.string_key];
         values.insert(values.end(), option.value.begin(), option.value.end());
         const auto declared = std::ranges::find(options, option.string_key, &Option::name);
+        check_choice(*declared, option.value);
         if (option.value.empty() && declared->optional_argument) values.emplace_back("true");
       }
     }

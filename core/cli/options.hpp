@@ -11,7 +11,8 @@ struct Option {
   std::string name;      // without the dashes
   std::string argument;  // what its value is called; empty: a switch
   std::string help;
-  bool optional_argument = false;  // `--name` alone means `--name=true`
+  bool optional_argument = false;      // `--name` alone means `--name=true`
+  std::vector<std::string> choices{};  // all that its value may be; empty: anything
 };
 
 /// A verb's words, sorted out.

@@ -13,7 +13,7 @@ namespace pipes::cli {
 namespace {
 
 std::vector<Option> options() {
-  return {{"format", "FORM", "text, json or markdown"},
+  return {{"format", "FORM", "text, json or markdown", false, {"text", "json", "markdown"}},
           {"plugin-path", "DIR", "Look for plugins here first; may be given several times"}};
 }
 
@@ -47,9 +47,6 @@ int run(const Words &words) {
   const auto args = arguments(kPlugins, words);
   if (!args) return 0;
   const std::string format = args->value("format").value_or("text");
-  if (format != "text" && format != "json" && format != "markdown") {
-    throw Error(Exit::usage, fmt::format("`--format {}`: expected text, json or markdown", format));
-  }
   PluginRegistry plugins = registry(*args);
   const std::vector<std::string> &rest = args->words();
   if (rest.empty() || (rest.size() == 1 && rest[0] == "list")) return list(plugins, format);

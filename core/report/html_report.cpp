@@ -10,8 +10,6 @@ namespace {
 
 constexpr std::string_view kStyle = "/*STYLE*/", kEvents = "<!--EVENTS-->", kScript = "/*SCRIPT*/";
 
-constexpr std::size_t kDrawn = 1000;  // steps: a larger drawing nobody reads, and it makes the page slow
-
 /// JSON that may stand in a script element: nothing in it can end that, or begin a comment. Outside of
 /// strings JSON has no `<`.
 std::string for_script(std::string_view json) {
@@ -59,11 +57,9 @@ void HtmlReport::on(const Event &e) {
 }
 
 void HtmlReport::finish() {
-  file_.write("]</script>\n");
-  const StepGraph graph = step_graph(pipeline_, steps_);
-  if (graph.nodes.size() <= kDrawn) {
-    file_.write("<template id=\"graph-drawing\">\n" + graph_svg(graph, Svg::page) + "</template>");
-  }
+  file_.write("]</script>\n<template id=\"graph-drawing\">\n");
+  file_.write(graph_svg(step_graph(pipeline_, steps_), Svg::page));
+  file_.write("</template>");
   file_.write(page().end);
   file_.write(html_file("page.js"));
   file_.write(page().tail);

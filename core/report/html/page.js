@@ -231,7 +231,7 @@
       box.addEventListener("click", go);
       box.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); go(); } });
     }
-  } else drawing.append(h("p.faint", null, "There are too many steps to draw them here: pipe graph FILE --format svg does."));
+  }
 
   // ---- the steps
 

@@ -1,0 +1,99 @@
+"""`pipe doctor`, on machines that are well and ill."""
+
+import json
+import os
+import socket
+import subprocess
+import unittest
+
+from engines import FakeEngine
+from pipe import PROGRAM
+from registries import Registry
+from steps import StepTest
+
+
+class Doctor(StepTest):
+    def doctor(self, *words, env=None):
+        result = self.pipe.run(["doctor", "--output", "json", *words], env=env)
+        report = json.loads(result.out)
+        self.assertEqual(report["well"], result.code == 0, result)
+        return report["findings"]
+
+    def about(self, findings, subject):
+        found = [f for f in findings if f["subject"] == subject]
+        self.assertTrue(found, findings)
+        return found[0]
+
+    def test_a_registry_that_answers(self):
+        with Registry() as registry:
+            found = self.about(self.doctor(registry.address), registry.address)
+        self.assertEqual(found["state"], "ok")
+        self.assertIn("answers", found["seen"])
+
+    def test_a_registry_that_is_not_there(self):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{unused.getsockname()[1]}"
+            found = self.about(self.doctor(address), address)
+        self.assertEqual(found["state"], "fault")
+        self.assertIn("refused", found["seen"])
+        self.assertTrue(found["remedy"])
+
+    def test_an_engine_that_may_not_be_reached(self):
+        found = self.about(self.doctor("localhost:1", "--engine", "unix:///nowhere/engine.sock"), "engine")
+        self.assertEqual(found["state"], "fault")
+        self.assertIn("/nowhere/engine.sock", found["seen"])
+
+    def test_an_engine_that_is_there(self):
+        with FakeEngine({}) as engine:
+            found = self.about(self.doctor("localhost:1", "--engine", engine.host), "engine")
+        self.assertEqual(found["state"], "ok")
+
+    def test_logins_that_others_can_read(self):
+        config = self.folder / "docker/config.json"
+        config.write_text('{"auths": {}}')
+        config.chmod(0o644)
+        found = self.about(self.doctor("localhost:1"), "logins")
+        self.assertEqual((found["state"], found["remedy"]), ("warning", f"chmod 600 {config}"))
+        config.chmod(0o600)
+        self.assertNotIn("logins", [f["subject"] for f in self.doctor("localhost:1")])
+
+    def test_a_helper_that_is_missing(self):
+        config = self.folder / "docker/config.json"
+        with Registry(users={"u": "p"}) as registry:
+            config.write_text(json.dumps({"credHelpers": {registry.address: "nowhere"}}))
+            config.chmod(0o600)
+            seen = [f for f in self.doctor(registry.address) if f["subject"] == registry.address]
+        self.assertIn("asks for a login", seen[0]["seen"])
+        self.assertEqual(seen[-1]["state"], "fault")
+        self.assertIn("docker-credential-nowhere", seen[-1]["seen"])
+
+    def test_a_store_that_cannot_be_written(self):
+        if os.getuid() == 0:
+            nobody = {"user": 65534, "group": 65534}
+        else:
+            nobody = {}
+        self.folder.chmod(0o755)
+        sealed = self.folder / "sealed"
+        sealed.mkdir(mode=0o555)
+        done = subprocess.run(
+            [PROGRAM, "doctor", "--output", "json", "localhost:1"], capture_output=True, text=True,
+            env={**self.pipe.env, "PIPE_STORE": str(sealed / "store"), "HOME": "/nowhere"}, cwd="/", **nobody,
+        )  # fmt: skip
+        found = self.about(json.loads(done.stdout)["findings"], "store")
+        self.assertEqual(found["state"], "fault", done)
+        self.assertIn(f"{sealed} cannot be written", found["seen"])
+        self.assertIn("chown", found["remedy"])
+
+    def test_text_names_the_remedy_under_what_was_seen(self):
+        result = self.pipe.run(["doctor", "--engine", "unix:///nowhere/engine.sock", "localhost:1"])
+        self.assertEqual(result.code, 1, result)
+        self.assertRegex(result.out, r"(?m)^FAULT +engine +.*\n +→ ")
+
+    def test_a_name_that_is_none(self):
+        result = self.pipe.run(["doctor", "UPPER CASE"])
+        self.assertEqual(result.code, 2, result)
+
+
+if __name__ == "__main__":
+    unittest.main()
