@@ -17,7 +17,7 @@
 namespace pipes::cli {
 namespace {
 
-/// The scripts only carry words to and fro. Bash breaks words at `:` and `=`, which names of images are full
+/// The scripts only carry words. Bash breaks words at `:` and `=`, which names of images are full
 /// of, so that this one breaks the line itself.
 constexpr const char *kBash = R"sh(# pipe completion bash >/etc/bash_completion.d/pipe
 _pipe() {
@@ -141,7 +141,7 @@ Completions plugins_words(const Words &words) {
 
 Completions completions(const Words &words) {
   if (words.size() < 2) return complete_verb(verbs());
-  const std::string verb_name = words.front(), &word = words.back();
+  const std::string &verb_name = words.front(), &word = words.back();
   if (verb_name == "image" || verb_name == "debug" || verb_name == "doctor") {
     Words rest{"--complete"};
     rest.insert(rest.end(), words.begin() + 1, words.end());

@@ -90,7 +90,7 @@ class Completion(CliCase):
 
     def test_verbs_of_images(self):
         self.assertEqual(self.both("pipe image i"), ["import", "inspect"])
-        self.assertEqual(self.both("pipe help chec"), ["check"])
+        self.assertEqual(self.both("pipe help ch"), ["check"])
 
     def test_images_of_the_store(self):
         (self.folder / "f").write_text("x")
