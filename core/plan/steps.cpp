@@ -147,12 +147,11 @@ std::vector<NodeResult> earlier_results(const Plan &plan, const Chosen &chosen,
   using State = NodeResult::State;
   std::vector<NodeResult> results(plan.nodes.size());
   for (std::uint32_t i = 0; i < plan.nodes.size(); ++i) {
-    if (is_chosen(chosen, i)) {
-      results[i].state = State::skipped;  // for now, so that only the others can be unknown
-    } else if (plan.nodes[i].barrier) {
-      results[i].state = State::unchanged;
-    } else if (is_left_out(plan, i, results)) {
-      results[i].state = State::skipped;
+    if (plan.nodes[i].barrier) {
+      results[i].state = is_chosen(chosen, i) ? State::skipped : State::unchanged;
+    } else if (is_chosen(chosen, i) || is_left_out(plan, i, results)) {
+      results[i].state =
+          State::skipped;  // of those that are chosen for now, so that only others can be unknown
     } else {
       results[i].outputs = outputs(plan.nodes[i].id);
       results[i].state = results[i].outputs.empty() ? State::unknown : State::unchanged;
