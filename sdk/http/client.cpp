@@ -22,7 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr long kBufferSize = 256L << 10;
+constexpr std::uint64_t kLargestBuffer = 256u << 10, kSmallestBuffer = 16u << 10;
 constexpr std::size_t kMaxErrorBody = 64u << 10;
 constexpr std::size_t kMaxHeaders = 256u << 10;
 constexpr int kMaxRedirects = 10;
@@ -243,7 +243,7 @@ std::string bundle() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void set_tls(CURL *easy, const ClientOptions &options, const std::string &url) {
+void set_tls(CURL *easy, const ClientOptions &options, const std::string &host) {
   if (!options.verify) {
     set(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     set(easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -262,7 +262,7 @@ void set_tls(CURL *easy, const ClientOptions &options, const std::string &url) {
     set(easy, CURLOPT_CAINFO_BLOB, &pem);
   }
   if (options.client_cert.empty()) return;
-  if (!options.client_cert_host.empty() && Origin::of(url).host != options.client_cert_host) return;
+  if (!options.client_cert_host.empty() && host != options.client_cert_host) return;
   set(easy, CURLOPT_SSLCERT, options.client_cert.c_str());
   if (!options.client_key.empty()) set(easy, CURLOPT_SSLKEY, options.client_key.c_str());
   set(easy, CURLOPT_KEYPASSWD, "");  // else OpenSSL asks for one at the terminal
@@ -289,6 +289,14 @@ void set_method_and_body(CURL *easy, const Request &request) {
   }
 }
 
+/// A sixteenth of what it is for: below that a buffer costs more than it saves, as libcurl takes a fresh one
+/// for each request, and each of its pages is one more that has to be mapped.
+long buffer_size(bool streams, const std::optional<std::uint64_t> &body) {
+  if (!streams) return kSmallestBuffer;
+  return static_cast<long>(
+      std::clamp(body.value_or(kLargestBuffer * 16) / 16, kSmallestBuffer, kLargestBuffer));
+}
+
 HeaderList header_lines(const Request &request, std::string_view authorization) {
   HeaderList list;
   append(list, "Expect:");  // libcurl waits a second for servers that never send 100
@@ -304,7 +312,7 @@ HeaderList header_lines(const Request &request, std::string_view authorization) 
   return list;
 }
 
-/// The callbacks alone don't tell: 256 KiB that were taken from a source may be long under way.
+/// The callbacks alone don't tell: what was taken from a source may be long under way.
 curl_off_t moved_bytes(CURL *easy) {
   curl_off_t up = 0, down = 0;
   curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &up);
@@ -379,14 +387,16 @@ void Client::State::configure(Exchange &exchange, curl_slist *headers) {
   set(handle, CURLOPT_USERAGENT, "pipe/" PIPE_VERSION);
   set(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
   set(handle, CURLOPT_TCP_KEEPALIVE, 1L);
-  set(handle, CURLOPT_BUFFERSIZE, kBufferSize);
-  set(handle, CURLOPT_UPLOAD_BUFFERSIZE, kBufferSize);
+  const Request &request = exchange.request;
+  set(handle, CURLOPT_BUFFERSIZE, buffer_size(request.sink != nullptr, request.expected_size));
+  set(handle, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(request.source != nullptr, request.body_size));
   set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(handle, CURLOPT_HTTPHEADER, headers);
   if (!options.unix_socket.empty()) set(handle, CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
-  if (!options.unix_socket.empty() || Origin::of(exchange.url).loopback()) set(handle, CURLOPT_PROXY, "");
-  set_tls(handle, options, exchange.url);
-  set_method_and_body(handle, exchange.request);
+  const Origin origin = Origin::of(exchange.url);
+  if (!options.unix_socket.empty() || origin.loopback()) set(handle, CURLOPT_PROXY, "");
+  if (origin.scheme == "https") set_tls(handle, options, origin.host);
+  set_method_and_body(handle, request);
   set(handle, CURLOPT_HEADERFUNCTION, &on_header);
   set(handle, CURLOPT_HEADERDATA, &exchange);
   set(handle, CURLOPT_WRITEFUNCTION, &on_body);

@@ -11,9 +11,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kRing = 512u << 10;
+constexpr std::uint64_t kLargestRing = 512u << 10, kSmallestRing = 128u << 10;
 constexpr std::size_t kHeldBack = 64u << 10;
 constexpr auto kLook = 200ms;  // how often one who waits looks whether all is cancelled
+
+/// An eighth of what goes through it, so that many small blobs at once take no more than few large ones.
+std::size_t ring_size(std::uint64_t bytes) {
+  return static_cast<std::size_t>(
+      std::clamp<std::uint64_t>(bytes, 1, std::clamp<std::uint64_t>(bytes / 8, kSmallestRing, kLargestRing)));
+}
 
 }  // namespace
 
@@ -22,7 +28,8 @@ BlobPipe::BlobPipe(const Descriptor &blob, std::uint64_t offset, Fetch fetch, co
       offset_(offset),
       fetch_(std::move(fetch)),
       observer_(observer),
-      ring_(static_cast<std::size_t>(std::clamp<std::uint64_t>(blob.size - offset, 1, kRing)), '\0'),
+      ring_size_(ring_size(blob.size - offset)),
+      ring_(std::make_unique_for_overwrite<char[]>(ring_size_)),
       thread_([this] { this->fetch(); }) {}
 
 BlobPipe::~BlobPipe() {
@@ -70,14 +77,14 @@ void BlobPipe::take(const char *data, std::size_t size) {
     std::size_t room = 0, at = 0;
     {
       std::unique_lock lock(mutex_);
-      while (room = ring_.size() - static_cast<std::size_t>(in_ - out_), room == 0 && !stopped_)
+      while (room = ring_size_ - static_cast<std::size_t>(in_ - out_), room == 0 && !stopped_)
         changed_.wait(lock);
       if (stopped_) throw sdk::Error(PIPE_E_CANCELLED, "nobody wants the blob any more");
-      at = static_cast<std::size_t>(in_ % ring_.size());
+      at = static_cast<std::size_t>(in_ % ring_size_);
     }
     // Outside of the lock: the reader does not touch what is free.
-    const std::size_t count = std::min({size, room, ring_.size() - at});
-    std::memcpy(ring_.data() + at, data, count);
+    const std::size_t count = std::min({size, room, ring_size_ - at});
+    std::memcpy(ring_.get() + at, data, count);
     {
       const std::lock_guard lock(mutex_);
       in_ += count;
@@ -106,10 +113,10 @@ std::size_t BlobPipe::read(char *data, std::size_t size) {
     }
     if (error_) std::rethrow_exception(error_);
     if (ready == 0) return 0;
-    at = static_cast<std::size_t>(out_ % ring_.size());
+    at = static_cast<std::size_t>(out_ % ring_size_);
   }
-  const std::size_t count = std::min({size, ready, ring_.size() - at});
-  std::memcpy(data, ring_.data() + at, count);
+  const std::size_t count = std::min({size, ready, ring_size_ - at});
+  std::memcpy(data, ring_.get() + at, count);
   {
     const std::lock_guard lock(mutex_);
     out_ += count;

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
 
 namespace pipes::oci {
@@ -43,7 +43,8 @@ class BlobPipe {
   const sdk::Observer &observer_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::string ring_;
+  const std::size_t ring_size_;
+  const std::unique_ptr<char[]> ring_;
   std::uint64_t in_ = 0, out_ = 0;  // bytes since the offset
   bool ended_ = false, stopped_ = false;
   std::exception_ptr error_;

@@ -63,6 +63,7 @@ void Registry::get_blob(const std::string &repository, const Descriptor &blob, c
               .path = blob_path(repository, blob.digest),
               .access = state_->access(repository, false)};
     if (!range.empty()) call.headers = {{"Range", "bytes=" + range}};
+    call.expected_size = blob.size;
     call.give_up = give_up;
     return call;
   };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <exception>
 
 #include "certs_dirs.hpp"
 #include "no_progress.hpp"
@@ -75,7 +76,8 @@ Session::Session(std::string host, RegistryOptions options, sdk::Observer &obser
       options_(as_configured(host_, std::move(options))),
       client_options_(client_options(host_, api_host_, options_, CertsDirs::of_this_machine(), observer)),
       observer_(observer),
-      may_be_plain_(options_.insecure || http::Origin::of("https://" + api_host_).loopback()),
+      loopback_(http::Origin::of("https://" + api_host_).loopback()),
+      may_be_plain_(options_.insecure || loopback_),
       authorizer_(host_, observer),
       pace_(options_.concurrency, options_.rate) {}
 
@@ -90,6 +92,7 @@ http::Response Session::exchange_by(Scheme scheme, const Call &call, const std::
   request.headers = call.headers;
   request.body = call.body;
   request.sink = call.sink;
+  request.expected_size = call.expected_size;
   request.start = call.start;
   request.max_body = call.max_body;
   request.no_progress = no_progress_limit(call.no_progress);
@@ -104,18 +107,26 @@ http::Response Session::exchange_by(Scheme scheme, const Call &call, const std::
   if (!call.url.empty()) request.sent_by = zone_;
   http::Response response = client.send(request);
   ++requests_;
-  if (call.url.empty()) {
-    scheme_ = scheme;
-    zone_ = response.zone;
-  }
+  return response;
+}
+
+http::Response Session::settle(Scheme scheme, http::Response response) {
+  zone_ = response.zone;
+  scheme_ = scheme;
   return response;
 }
 
 http::Response Session::exchange(const Call &call, const std::string &authorization, http::Client &client) {
-  const Scheme known = scheme_;
-  if (known != Scheme::unknown) return exchange_by(known, call, authorization, client);
+  if (scheme_ == Scheme::unknown && (call.sink || call.open)) ping();  // bytes move once the way is known
+  if (const Scheme known = scheme_; known != Scheme::unknown)
+    return exchange_by(known, call, authorization, client);
+  return exchange_first(call, client);
+}
+
+http::Response Session::exchange_first(const Call &call, http::Client &client) {
+  if (loopback_) return on_loopback(call, client);
   try {
-    return exchange_by(Scheme::https, call, authorization, client);
+    return settle(Scheme::https, exchange_by(Scheme::https, call, {}, client));
   } catch (const http::TlsError &error) {
     // Never after a certificate that does not fit: that would give a login away (CVE-2019-10214).
     if (error.reason == http::TlsError::Reason::certificate ||
@@ -126,7 +137,40 @@ http::Response Session::exchange(const Call &call, const std::string &authorizat
       throw;
     }
   }
-  return exchange_by(Scheme::http, call, authorization, client);
+  return settle(Scheme::http, exchange_by(Scheme::http, call, {}, client));
+}
+
+/// Plain http first: nobody listens in there, registries there mostly speak it, and a TLS handshake that has
+/// to fail costs more than the request. A server of https answers 400, a redirect to itself, or nothing that
+/// is http.
+http::Response Session::on_loopback(const Call &call, http::Client &client) {
+  std::optional<http::Response> plain;
+  std::exception_ptr failed;
+  try {
+    plain = exchange_by(Scheme::http, call, {}, client);
+    const http::Origin secure = http::Origin::of(url_of(Scheme::https, {.what = {}}));
+    const std::string_view location = plain->headers.get("location");
+    const bool sent_on = plain->status >= 300 && plain->status < 400 && !location.empty() &&
+                         http::Origin::of(http::resolve_url(plain->url, location)) == secure;
+    const Scheme scheme = http::Origin::of(plain->url) == secure ? Scheme::https : Scheme::http;
+    if (plain->status != 400 && !sent_on) return settle(scheme, std::move(*plain));
+  } catch (const http::TlsError &) {
+    throw;  // after a redirect
+  } catch (const http::Unreachable &) {
+    throw;
+  } catch (const sdk::Error &error) {
+    if (error.status != PIPE_E_TRANSIENT && error.status != PIPE_E_INVALID) throw;
+    failed = std::current_exception();
+  }
+  try {
+    return settle(Scheme::https, exchange_by(Scheme::https, call, {}, client));
+  } catch (const http::TlsError &error) {
+    if (error.reason == http::TlsError::Reason::certificate ||
+        error.reason == http::TlsError::Reason::client_certificate)
+      throw;
+  }
+  if (failed) std::rethrow_exception(failed);
+  return settle(Scheme::http, std::move(*plain));
 }
 
 void Session::throw_plain(const http::TlsError &) const {

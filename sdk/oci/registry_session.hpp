@@ -32,6 +32,7 @@ struct Call {
   std::function<http::Source()> open{};  // or a body of `body_size` bytes, from its start each time
   std::uint64_t body_size = 0;
   http::Sink sink{};
+  std::optional<std::uint64_t> expected_size{};  // of what goes to `sink`
   std::function<void(const http::Response &)> start{};
   std::size_t max_body = 8u << 20;
   std::chrono::milliseconds no_progress{60'000};
@@ -68,6 +69,11 @@ class Session {
 
   http::Response exchange(const Call &, const std::string &authorization, http::Client &);
   http::Response exchange_by(Scheme, const Call &, const std::string &authorization, http::Client &);
+  /// Asks without a login, and finds out the scheme.
+  http::Response exchange_first(const Call &, http::Client &);
+  http::Response on_loopback(const Call &, http::Client &);
+  /// What the first answer came by holds for all.
+  http::Response settle(Scheme, http::Response);
   [[noreturn]] void throw_plain(const http::TlsError &) const;
   std::string url_of(Scheme, const Call &) const;
   void wait_for_turn();
@@ -78,7 +84,7 @@ class Session {
   const RegistryOptions options_;
   const http::ClientOptions client_options_;
   sdk::Observer &observer_;
-  const bool may_be_plain_;
+  const bool loopback_, may_be_plain_;
   Authorizer authorizer_;
   std::atomic<Scheme> scheme_ = Scheme::unknown;
   std::atomic<http::Zone> zone_ = http::Zone::internet;

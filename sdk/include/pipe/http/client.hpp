@@ -94,6 +94,9 @@ struct Request {
   std::optional<std::uint64_t> body_size{};
   /// Takes the body of a 2xx; without it that goes to Response::body.
   Sink sink{};
+  /// Of the body that goes to `sink`, where that is known; as `body_size` does, it says how large the buffers
+  /// have to be.
+  std::optional<std::uint64_t> expected_size{};
   /// Sees status and headers of a 2xx just before the first byte goes to `sink`.
   std::function<void(const Response &)> start{};
   /// Of Response::body; more is PIPE_E_INVALID (the bodies of errors are cut instead).
