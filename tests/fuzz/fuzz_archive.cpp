@@ -11,19 +11,9 @@
 #include <fstream>
 #include <string_view>
 
+#include "tests/unit/quiet.hpp"
+
 namespace fs = std::filesystem;
-
-namespace {
-
-class Quiet : public pipes::sdk::Observer {
- public:
-  void log(pipes::sdk::Level, std::string_view) override {}
-  void progress(const pipes::sdk::Progress &) override {}
-  bool cancelled() const override { return false; }
-  int cancel_fd() const override { return -1; }
-};
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   static const fs::path folder = fs::temp_directory_path() / ("pipe-fuzz-" + std::to_string(getpid()));
@@ -38,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   }
   try {
     pipes::oci::Store store(folder / "store");
-    Quiet quiet;
+    pipes::sdk::testing::Quiet quiet;
     pipes::oci::EngineArchive archive({.name = "x", .id = "sha256:", .layers = {}}, store, quiet);
     if (archive.write(reinterpret_cast<const char *>(data), size)) archive.finish();
   } catch (const pipes::sdk::Error &) {

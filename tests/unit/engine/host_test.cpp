@@ -10,20 +10,13 @@
 
 #include "sdk/engine/host_net.hpp"
 #include "sdk/engine/unique_fd.hpp"
+#include "tests/unit/quiet.hpp"
 
 namespace pipes::engine {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-class Silent : public sdk::Observer {
- public:
-  void log(sdk::Level, std::string_view) override {}
-  void progress(const sdk::Progress &) override {}
-  bool cancelled() const override { return false; }
-  int cancel_fd() const override { return -1; }
-};
 
 /// Listens on 127.0.0.1 and does one thing with each connection.
 class Listener {
@@ -70,7 +63,7 @@ Ready tcp(int port) {
 }
 
 TEST(Ask, ARegistryIsReadyWith200AndWith401) {
-  Silent observer;
+  sdk::testing::Quiet observer;
   for (const char *status : {"200 OK", "401 Unauthorized"}) {
     Listener listener(std::string("HTTP/1.1 ") + status + "\r\nContent-Length: 0\r\n\r\n");
     const Answer answer = ask(service(listener.port()), observer);
@@ -87,13 +80,13 @@ TEST(Ask, AnotherHttpServiceIsReadyBelow500) {
 }
 
 TEST(Ask, AnotherProtocolIsReadyOnceItSpeaks) {
-  Silent observer;
+  sdk::testing::Quiet observer;
   Listener listener("-ERR unknown command\r\n");
   EXPECT_TRUE(ask(service(listener.port()), observer).ready);
 }
 
 TEST(Ask, ClosedAndRefusedAreNotYet) {
-  Silent observer;
+  sdk::testing::Quiet observer;
   int port = 0;
   {
     Listener proxy("", true);  // as docker-proxy: it accepts, and nothing is behind it yet
@@ -107,7 +100,7 @@ TEST(Ask, ClosedAndRefusedAreNotYet) {
 }
 
 TEST(Ask, TcpIsReadyWhenTheConnectionStaysOpen) {
-  Silent observer;
+  sdk::testing::Quiet observer;
   Listener silent("");
   EXPECT_TRUE(ask(tcp(silent.port()), observer).ready);
 }

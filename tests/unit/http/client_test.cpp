@@ -1,6 +1,4 @@
 #include <gtest/gtest.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include <pipe/http/client.hpp>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include <thread>
 
 #include "tests/unit/http/loopback_server.hpp"
+#include "tests/unit/quiet.hpp"
 
 namespace pipes::http {
 namespace {
@@ -17,24 +16,6 @@ namespace {
 using testing::LoopbackServer;
 using testing::Seen;
 using namespace std::chrono_literals;
-
-class QuietObserver : public sdk::Observer {
- public:
-  QuietObserver() : fd_(::eventfd(0, EFD_CLOEXEC)) {}
-  ~QuietObserver() override { ::close(fd_); }
-  void log(sdk::Level, std::string_view) override {}
-  void progress(const sdk::Progress &) override {}
-  bool cancelled() const override { return cancelled_; }
-  int cancel_fd() const override { return fd_; }
-  void cancel() {
-    cancelled_ = true;
-    ::eventfd_write(fd_, 1);
-  }
-
- private:
-  int fd_;
-  std::atomic<bool> cancelled_ = false;
-};
 
 std::string answer(int status, const std::string &body, const std::string &headers = {}) {
   return "HTTP/1.1 " + std::to_string(status) + " x\r\n" + headers +
@@ -52,7 +33,7 @@ pipe_status status_of(Client &client, const Request &request) {
 
 class ClientTest : public ::testing::Test {
  protected:
-  QuietObserver observer;
+  sdk::testing::Quiet observer;
   Client client{ClientOptions{}, observer};
 };
 
@@ -194,7 +175,7 @@ TEST_F(ClientTest, StopsAtOnceWhenCancelled) {
   });
   std::thread later([this] {
     std::this_thread::sleep_for(100ms);
-    observer.cancel();
+    observer.stop();
   });
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(status_of(client, {.url = server.url()}), PIPE_E_CANCELLED);
@@ -301,7 +282,7 @@ TEST_F(ClientTest, EndsARedirectLoop) {
 
 TEST(UnixSocket, IsSpokenTo) {
   const std::string path = ::testing::TempDir() + "pipe-http-" + std::to_string(::getpid()) + ".sock";
-  QuietObserver observer;
+  sdk::testing::Quiet observer;
   {
     LoopbackServer server(path, [](const Seen &) { return answer(200, "OK"); });
     Client client({.unix_socket = path}, observer);
@@ -315,7 +296,7 @@ TEST(UnixSocket, IsSpokenTo) {
 TEST(Proxy, IsTakenFromTheEnvironmentButNotForLoopback) {
   LoopbackServer proxy([](const Seen &) { return answer(200, "by proxy"); });
   ::setenv("http_proxy", proxy.url().c_str(), 1);
-  QuietObserver observer;
+  sdk::testing::Quiet observer;
   Client client({}, observer);
   EXPECT_EQ(client.send({.url = "http://registry.invalid/x"}).body, "by proxy");
   LoopbackServer server([](const Seen &) { return answer(200, "direct"); });

@@ -113,7 +113,7 @@ TEST_F(BlobPipeTest, EndsWaitingOnceCancelled) {
         while (!stop()) std::this_thread::sleep_for(5ms);
       },
       observer_);
-  observer_.stopped = true;
+  observer_.stop();
   char byte = 0;
   EXPECT_THROW(pipe.read(&byte, 1), sdk::Error);
 }

@@ -9,17 +9,10 @@
 #include <string>
 
 #include "sdk/oci/base64.hpp"
+#include "tests/unit/quiet.hpp"
 
 namespace pipes::oci {
 namespace {
-
-class NoObserver : public sdk::Observer {
- public:
-  void log(sdk::Level, std::string_view) override {}
-  void progress(const sdk::Progress &) override {}
-  bool cancelled() const override { return false; }
-  int cancel_fd() const override { return -1; }
-};
 
 /// A home and a PATH of its own, so that nothing of this machine's logins is seen.
 class CredentialsTest : public ::testing::Test {
@@ -52,7 +45,7 @@ class CredentialsTest : public ::testing::Test {
   }
 
   std::filesystem::path folder;
-  NoObserver observer;
+  sdk::testing::Quiet observer;
 };
 
 std::string auths(const std::string &key, const std::string &login) {

@@ -22,14 +22,6 @@ using ::testing::SizeIs;
 using namespace pipes::oci::testing;
 using namespace std::chrono_literals;
 
-class Silent : public sdk::Observer {
- public:
-  void log(sdk::Level, std::string_view) override {}
-  void progress(const sdk::Progress &) override {}
-  bool cancelled() const override { return false; }
-  int cancel_fd() const override { return -1; }
-};
-
 class Maintenance : public ::testing::Test {
  protected:
   Descriptor named(std::string_view name, std::string_view content) {
@@ -51,7 +43,7 @@ class Maintenance : public ::testing::Test {
         kOciIndex);
   }
 
-  Silent silent_;
+  Quiet quiet_;
   TempDir dir_;
   Store store_{dir_ / "store"};
 };
@@ -85,14 +77,14 @@ TEST_F(Maintenance, CollectsWhatNoNameLeadsTo) {
   EXPECT_EQ(found.kept, 7U);
   EXPECT_TRUE(store_.has(dropped)) << "only looking must not change anything";
 
-  const Garbage gone = collect_garbage(store_, 0ms, silent_);
+  const Garbage gone = collect_garbage(store_, 0ms, quiet_);
   EXPECT_EQ(gone.blobs, found.blobs);
   EXPECT_EQ(gone.bytes, found.bytes);
   EXPECT_FALSE(store_.has(dropped));
   EXPECT_NE(access(path(layer).c_str(), F_OK), 0);
   EXPECT_TRUE(store_.has(kept));
   EXPECT_TRUE(store_.has(child));
-  EXPECT_TRUE(check_store(store_, silent_).clean());
+  EXPECT_TRUE(check_store(store_, quiet_).clean());
 }
 
 TEST_F(Maintenance, WhatIsAttachedToAnImageGoesWithIt) {
@@ -103,37 +95,37 @@ TEST_F(Maintenance, WhatIsAttachedToAnImageGoesWithIt) {
   const Descriptor signature = named(tag_of(image) + ".sig", "signature");
   const Descriptor of_signature = named(tag_of(signature), "of the signature");
   const Descriptor other = named(tag_of(make_image(store_, "another")), "of another image");
-  Garbage garbage = collect_garbage(store_, 0ms, silent_);
+  Garbage garbage = collect_garbage(store_, 0ms, quiet_);
   EXPECT_THAT(garbage.names, SizeIs(1));  // that of an image which has no name itself
   EXPECT_FALSE(store_.has(other));
   EXPECT_TRUE(store_.has(signature));
   EXPECT_TRUE(store_.has(of_signature));
   store_.untag("a:1");
   EXPECT_THAT(find_garbage(store_).names, SizeIs(2));
-  garbage = collect_garbage(store_, 0ms, silent_);
+  garbage = collect_garbage(store_, 0ms, quiet_);
   EXPECT_THAT(garbage.blobs, SizeIs(9));
   EXPECT_EQ(garbage.kept, 0U);
   EXPECT_THAT(store_.list(), IsEmpty());
-  EXPECT_TRUE(check_store(store_, silent_).clean());
+  EXPECT_TRUE(check_store(store_, quiet_).clean());
 }
 
 TEST_F(Maintenance, KeepsWhatTwoImagesShare) {
   const Descriptor both = named("a:1", "shared");
   store_.tag("b:1", both);
   store_.untag("a:1");
-  EXPECT_THAT(collect_garbage(store_, 0ms, silent_).blobs, IsEmpty());
+  EXPECT_THAT(collect_garbage(store_, 0ms, quiet_).blobs, IsEmpty());
 }
 
 TEST_F(Maintenance, CollectsNothingWhileAnotherUsesTheStore) {
   make_image(store_, "not named yet");
   {
     const Store other(store_.path());
-    const sdk::Error error = error_of([&] { collect_garbage(store_, 50ms, silent_); });
+    const sdk::Error error = error_of([&] { collect_garbage(store_, 50ms, quiet_); });
     EXPECT_EQ(error.status, PIPE_E_TIMEOUT);
     EXPECT_THAT(error.message, HasSubstr("is in use"));
     EXPECT_THAT(find_garbage(store_).blobs, SizeIs(3));
   }
-  EXPECT_THAT(collect_garbage(store_, 0ms, silent_).blobs, SizeIs(3));
+  EXPECT_THAT(collect_garbage(store_, 0ms, quiet_).blobs, SizeIs(3));
 }
 
 TEST_F(Maintenance, WaitsUntilAnotherHasNamedItsImage) {
@@ -146,21 +138,21 @@ TEST_F(Maintenance, WaitsUntilAnotherHasNamedItsImage) {
     mine.tag("late:1", image);
   });
   while (!begun) std::this_thread::yield();
-  EXPECT_THAT(collect_garbage(store_, 20s, silent_).blobs, IsEmpty());
+  EXPECT_THAT(collect_garbage(store_, 20s, quiet_).blobs, IsEmpty());
   EXPECT_TRUE(store_.find("late:1"));
 }
 
 TEST_F(Maintenance, CollectsNothingWhereItCantTellWhatIsNeeded) {
   const Descriptor image = named("a:1", "content");
   std::filesystem::remove(path(image.digest));
-  EXPECT_EQ(error_of([&] { collect_garbage(store_, 0ms, silent_); }).status, PIPE_E_MISMATCH);
+  EXPECT_EQ(error_of([&] { collect_garbage(store_, 0ms, quiet_); }).status, PIPE_E_MISMATCH);
   EXPECT_EQ(access(path(digest_of("content")).c_str(), F_OK), 0);
 }
 
 TEST_F(Maintenance, FindsNoFlawInAStoreThatIsWhole) {
   named("a:1", "content");
   make_image(store_, "no name");
-  const StoreCheck check = check_store(store_, silent_);
+  const StoreCheck check = check_store(store_, quiet_);
   EXPECT_TRUE(check.clean());
   EXPECT_THAT(check.flaws, IsEmpty());
   EXPECT_EQ(check.images, 1U);
@@ -173,7 +165,7 @@ TEST_F(Maintenance, FindsWhatIsMissing) {
   const Digest layer = layer_of(image);
   store_.tag("b:1", image);
   std::filesystem::remove(path(layer));
-  const StoreCheck check = check_store(store_, silent_);
+  const StoreCheck check = check_store(store_, quiet_);
   EXPECT_FALSE(check.clean());
   ASSERT_THAT(check.flaws, SizeIs(1));
   const StoreFlaw &flaw = check.flaws.front();
@@ -190,7 +182,7 @@ TEST_F(Maintenance, FindsAndMovesWhatIsDamaged) {
   const Descriptor loose = store_.put("loose", "text/plain");
   write_all(path(layer), "CONTENT");
   write_all(path(loose.digest), "LOOSE");
-  StoreCheck check = check_store(store_, silent_);
+  StoreCheck check = check_store(store_, quiet_);
   ASSERT_THAT(check.flaws, SizeIs(2));
   for (const StoreFlaw &flaw : check.flaws) {
     EXPECT_EQ(flaw.kind, StoreFlaw::Kind::damaged);
@@ -198,25 +190,25 @@ TEST_F(Maintenance, FindsAndMovesWhatIsDamaged) {
   }
   EXPECT_FALSE(check.clean());
 
-  move_damaged(store_, check, 0ms, silent_);
+  move_damaged(store_, check, 0ms, quiet_);
   EXPECT_FALSE(check.clean()) << "the image lacks its layer now";
   EXPECT_EQ(read_all(dir_ / ("store/.damaged/sha256-" + std::string(layer.hex()))), "CONTENT");
   EXPECT_FALSE(store_.has(loose));
-  check = check_store(store_, silent_);
+  check = check_store(store_, quiet_);
   ASSERT_THAT(check.flaws, SizeIs(1));
   EXPECT_EQ(check.flaws.front().kind, StoreFlaw::Kind::missing);
   store_.put("content", kOciLayer);
-  EXPECT_TRUE(check_store(store_, silent_).clean());
+  EXPECT_TRUE(check_store(store_, quiet_).clean());
 }
 
 TEST_F(Maintenance, LeavesABlobThatWasMendedSince) {
   const Descriptor image = named("a:1", "content");
   const Digest layer = layer_of(image);
   write_all(path(layer), "CONTENT");
-  StoreCheck check = check_store(store_, silent_);
+  StoreCheck check = check_store(store_, quiet_);
   write_all(path(layer), "content");
-  move_damaged(store_, check, 0ms, silent_);
-  EXPECT_TRUE(check_store(store_, silent_).clean());
+  move_damaged(store_, check, 0ms, quiet_);
+  EXPECT_TRUE(check_store(store_, quiet_).clean());
 }
 
 TEST_F(Maintenance, FindsAManifestThatIsGoneOrDamaged) {
@@ -226,7 +218,7 @@ TEST_F(Maintenance, FindsAManifestThatIsGoneOrDamaged) {
   std::string bytes = read_all(path(damaged.digest));
   bytes[20] ^= 1;
   write_all(path(damaged.digest), bytes);
-  const StoreCheck check = check_store(store_, silent_);
+  const StoreCheck check = check_store(store_, quiet_);
   ASSERT_THAT(check.flaws, SizeIs(2));
   for (const StoreFlaw &flaw : check.flaws) {
     EXPECT_EQ(flaw.part, "manifest");
@@ -241,9 +233,9 @@ TEST_F(Maintenance, AnIndexMayBeThereForSomePlatformsOnly) {
   const Descriptor elsewhere{
       .media_type = std::string(kOciManifest), .digest = digest_of("elsewhere"), .size = 9};
   store_.tag("some:1", index_of({here, elsewhere}));
-  EXPECT_TRUE(check_store(store_, silent_).clean());
+  EXPECT_TRUE(check_store(store_, quiet_).clean());
   store_.tag("none:1", index_of({elsewhere}));
-  const StoreCheck check = check_store(store_, silent_);
+  const StoreCheck check = check_store(store_, quiet_);
   ASSERT_THAT(check.flaws, SizeIs(1));
   EXPECT_EQ(check.flaws.front().digest, elsewhere.digest);
 }
@@ -253,7 +245,7 @@ TEST_F(Maintenance, SaysWhereABlobIsNoFile) {
   const std::string layer = path(layer_of(image));
   std::filesystem::remove(layer);
   std::filesystem::create_symlink("/dev/null", layer);
-  const StoreCheck check = check_store(store_, silent_);
+  const StoreCheck check = check_store(store_, quiet_);
   ASSERT_THAT(check.flaws, SizeIs(1));
   EXPECT_EQ(check.flaws.front().kind, StoreFlaw::Kind::damaged);
   EXPECT_THAT(check.flaws.front().why, HasSubstr("symbolic link"));
@@ -261,8 +253,8 @@ TEST_F(Maintenance, SaysWhereABlobIsNoFile) {
 
 TEST_F(Maintenance, AnIndexFileThatIsBrokenIsAnError) {
   write_all(dir_ / "store/index.json", "{");
-  EXPECT_EQ(error_of([&] { check_store(store_, silent_); }).status, PIPE_E_INVALID);
-  EXPECT_EQ(error_of([&] { collect_garbage(store_, 0ms, silent_); }).status, PIPE_E_INVALID);
+  EXPECT_EQ(error_of([&] { check_store(store_, quiet_); }).status, PIPE_E_INVALID);
+  EXPECT_EQ(error_of([&] { collect_garbage(store_, 0ms, quiet_); }).status, PIPE_E_INVALID);
 }
 
 }  // namespace

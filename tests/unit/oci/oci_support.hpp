@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,7 +13,11 @@
 #include <string>
 #include <string_view>
 
+#include "tests/unit/quiet.hpp"
+
 namespace pipes::oci::testing {
+
+using sdk::testing::Quiet;
 
 /// A folder of its own, removed at the end.
 class TempDir {
@@ -34,16 +37,6 @@ class TempDir {
 
  private:
   std::filesystem::path path_;
-};
-
-/// Hears nothing; can be told to stop.
-class Quiet : public sdk::Observer {
- public:
-  void log(sdk::Level, std::string_view) override {}
-  void progress(const sdk::Progress &) override {}
-  bool cancelled() const override { return stopped; }
-  int cancel_fd() const override { return -1; }
-  std::atomic<bool> stopped = false;
 };
 
 inline std::string read_all(const std::filesystem::path &path) {

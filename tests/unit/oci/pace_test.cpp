@@ -67,7 +67,7 @@ TEST(Pace, EndsWaitingOnceCancelled) {
   Quiet observer;
   Pace pace(1, 0);
   pace.enter(observer);
-  observer.stopped = true;
+  observer.stop();
   EXPECT_THROW(pace.enter(observer), sdk::Error);
 }
 
