@@ -4,6 +4,7 @@
 #include "image/common.hpp"
 
 #include <fmt/core.h>
+#include <pipe/oci/copy.hpp>
 
 namespace pipes::image {
 namespace {
@@ -30,8 +31,8 @@ int run(const Words &words) {
   const bool json = wants_json(*args);
   const oci::Reference repository = repository_of(words_of(*args, kTags, 1, 1).front());
   Watch watch;
-  oci::Registry registry(repository.registry, registry_options(*args), watch);
-  const std::vector<std::string> tags = registry.tags(repository.repository);
+  const oci::RegistryOptions how = registry_options(*args);
+  const std::vector<std::string> tags = oci::Copier(how, how, watch).tags(repository);
   if (json) {
     print_json({{"repository", repository.name()}, {"tags", json_of(tags)}});
     return 0;

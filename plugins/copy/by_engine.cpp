@@ -1,56 +1,16 @@
 #include "by_engine.hpp"
 
-#include <fmt/core.h>
-#include <stdlib.h>
 #include <pipe/engine/engine.hpp>
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/take.hpp>
-
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
+#include <pipe/oci/temporary_store.hpp>
 
 namespace copy {
 namespace {
 
 namespace oci = pipes::oci;
 namespace engine = pipes::engine;
-using pipes::sdk::Error;
 using Kind = oci::ImageName::Kind;
-
-/// An image may be large, and /tmp is memory on many machines.
-std::filesystem::path folder_for_large_files() {
-  if (const char *chosen = std::getenv("TMPDIR"); chosen != nullptr && *chosen != '\0') return chosen;
-  std::error_code none;
-  if (std::filesystem::is_directory("/var/tmp", none)) return "/var/tmp";
-  return std::filesystem::temp_directory_path();
-}
-
-/// A store that is gone when this is.
-class TemporaryStore {
- public:
-  TemporaryStore() : folder_(make()), store_(folder_) {}
-  ~TemporaryStore() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  TemporaryStore(const TemporaryStore &) = delete;
-  TemporaryStore &operator=(const TemporaryStore &) = delete;
-  oci::Store &operator*() { return store_; }
-
- private:
-  static std::filesystem::path make() {
-    std::string name = (folder_for_large_files() / "pipe-copy-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      throw Error(PIPE_E_IO, fmt::format("can't make a folder {}: {}", name, std::strerror(errno)),
-                  "an image of an engine needs room for one more copy; TMPDIR says where");
-    return name;
-  }
-
-  std::filesystem::path folder_;
-  oci::Store store_;
-};
 
 /// Of what came out of an engine or an archive.
 oci::Descriptor chosen(const oci::Store &store, const oci::Descriptor &image,
@@ -74,7 +34,7 @@ oci::TransferResult give(const ByEngine &what, oci::Store &store, oci::TransferR
 
 oci::TransferResult by_engine(const ByEngine &what, pipes::sdk::Run &run,
                               const oci::BeforeChange &before_change) {
-  TemporaryStore temporary;
+  oci::TemporaryStore temporary;
   oci::Store &store = *temporary;
   oci::TransferResult result;
   if (what.from.kind == Kind::docker_daemon) {

@@ -1,9 +1,9 @@
 // copy: an image from anywhere to anywhere, in one pass.
 #include <fmt/core.h>
 #include <pipe/oci/archive.hpp>
-#include <pipe/oci/copy.hpp>
-#include <pipe/oci/params.hpp>
+#include <pipe/oci/copy_params.hpp>
 #include <pipe/oci/pushed.hpp>
+#include <pipe/oci/transfer_report.hpp>
 #include <pipe/plugin.hpp>
 #include <pipe/text.hpp>
 
@@ -19,12 +19,11 @@ using namespace pipes::sdk;
 using Kind = oci::ImageName::Kind;
 
 struct Params : oci::CopyParams {
-  std::string from, to, referrers = "true", engine;
-  std::vector<std::string> platform;
+  std::string from, to, engine;
 };
-struct Outputs {
+struct Outputs : oci::TransferOutputs {
   std::string image, digest;
-  std::int64_t bytes, moved, mounted, skipped, referrers, requests, retries;
+  std::int64_t referrers;
 };
 constexpr Schema kCopy{
     "copy", "0.1.0", "Copy an image from anywhere to anywhere, with all that belongs to it",
@@ -41,49 +40,18 @@ constexpr Schema kCopy{
                    .format = "image",
                    .examples = "registry.lan:5000/app:1.2\noci-archive:app.tar"}),
             field(
-                "platform", &Params::platform,
-                {.help =
-                     "Of an image for several platforms only these: one as the image that it is, several in "
-                     "an index of their own; by default (or all) every one",
-                 .format = "platform",
-                 .fallback = "[]",
-                 .examples = "linux/amd64\nlinux/arm64"}),
-            field("referrers", &Params::referrers,
-                  {.help =
-                       "Take along what refers to the image (signatures, SBOMs …): true for an image that is "
-                       "copied, always also for one that is there already, false never",
-                   .fallback = "\"true\"",
-                   .choices = "true always false"}),
-            field(
                 "engine", &Params::engine,
                 {.help =
                      "For docker-daemon: docker, podman, unix://…, tcp://…; by default the one that is found",
                  .fallback = "\"\""})},
         oci::kCopyFields),
-    std::tuple{
-        field("image", &Outputs::image, {.help = "The full name that it has there", .format = "image"}),
-        field("digest", &Outputs::digest, {.help = "The digest that it has there"}),
-        field("bytes", &Outputs::bytes, {.help = "Bytes that moved"}),
-        field("moved", &Outputs::moved, {.help = "Blobs that moved"}),
-        field("mounted", &Outputs::mounted, {.help = "Blobs taken over from another repository there"}),
-        field("skipped", &Outputs::skipped, {.help = "Blobs that were there already"}),
-        field("referrers", &Outputs::referrers,
-              {.help = "Signatures, SBOMs and the like that came along, or were there"}),
-        field("requests", &Outputs::requests, {.help = "Requests to both registries"}),
-        field("retries", &Outputs::retries, {.help = "Requests that had to be made again"})}};
-
-oci::CopyOptions options_of(const Params &p) {
-  oci::CopyOptions options;
-  options.referrers = p.referrers == "false"    ? oci::Referrers::none
-                      : p.referrers == "always" ? oci::Referrers::always
-                                                : oci::Referrers::with_image;
-  for (const std::string &platform : p.platform) {
-    if (platform == "all" && p.platform.size() > 1)
-      throw Error(PIPE_E_INVALID, "platform = \"all\" goes with no other", "leave it out, or the others");
-    if (platform != "all") options.platforms.push_back(oci::Platform::parse(platform));
-  }
-  return options;
-}
+    std::tuple_cat(
+        std::tuple{
+            field("image", &Outputs::image, {.help = "The full name that it has there", .format = "image"}),
+            field("digest", &Outputs::digest, {.help = "The digest that it has there"}),
+            field("referrers", &Outputs::referrers,
+                  {.help = "Signatures, SBOMs and the like that came along, or were there"})},
+        oci::kTransferOutputs)};
 
 /// One copy, as `plan` (which changes nothing) or as `run`.
 class Copy {
@@ -95,7 +63,7 @@ class Copy {
         to_(oci::ImageName::parse(params.to)),
         from_options_(params.from_options()),
         to_options_(params.to_options()),
-        options_(options_of(params)) {
+        options_(params.copy_options()) {
     if (by_engine() && options_.platforms.size() > 1)
       throw Error(PIPE_E_INVALID, "an engine has images for one platform each", "give one platform, or none");
     run_.output("image", to_.str());
@@ -179,21 +147,13 @@ class Copy {
                                    result.image.digest.brief(), count_text(result.moved, "blob"),
                                    bytes_text(result.bytes), result.mounted, result.skipped);
     if (result.referrers > 0) text += fmt::format("; with {} that refer to it", result.referrers);
-    return text;
+    return text + "; " + oci::requests_text(result);
   }
 
   void report(const oci::TransferResult &result) {
     run_.output("digest", result.image.digest.str());
-    const auto number = [&](const char *name, std::uint64_t value) {
-      run_.output(name, static_cast<std::int64_t>(value));
-    };
-    number("bytes", result.bytes);
-    number("moved", result.moved);
-    number("mounted", result.mounted);
-    number("skipped", result.skipped);
-    number("referrers", result.referrers);
-    number("requests", result.requests);
-    number("retries", result.retries);
+    run_.output("referrers", static_cast<std::int64_t>(result.referrers));
+    oci::report(run_, result);
   }
 
   Run &run_;

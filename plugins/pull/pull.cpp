@@ -4,6 +4,7 @@
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/take.hpp>
 #include <pipe/oci/params.hpp>
+#include <pipe/oci/transfer_report.hpp>
 #include <pipe/plugin.hpp>
 
 #include <algorithm>
@@ -24,9 +25,9 @@ struct Params : oci::RegistryParams {
   std::vector<std::string> fallback;
   bool load = false;
 };
-struct Outputs {
+struct Outputs : oci::TransferOutputs {
   std::string image, digest, source;
-  std::int64_t size, bytes;
+  std::int64_t size;
 };
 constexpr Schema kPull{
     "pull", "0.1.0", "Bring an image into the store",
@@ -61,13 +62,14 @@ constexpr Schema kPull{
                            "found",
                    .fallback = "\"\""})},
         oci::kRegistryFields),
-    std::tuple{
-        field("image", &Outputs::image, {.help = "Its full name, as the store has it", .format = "image"}),
-        field("digest", &Outputs::digest,
-              {.help = "Digest of the manifest (of the index for platform = all)"}),
-        field("size", &Outputs::size, {.help = "Config and layers, bytes"}),
-        field("source", &Outputs::source, {.help = "The name that it really came from", .format = "image"}),
-        field("bytes", &Outputs::bytes, {.help = "Bytes that were fetched"})}};
+    std::tuple_cat(std::tuple{field("image", &Outputs::image,
+                                    {.help = "Its full name, as the store has it", .format = "image"}),
+                              field("digest", &Outputs::digest,
+                                    {.help = "Digest of the manifest (of the index for platform = all)"}),
+                              field("size", &Outputs::size, {.help = "Config and layers, bytes"}),
+                              field("source", &Outputs::source,
+                                    {.help = "The name that it really came from", .format = "image"})},
+                   oci::kTransferOutputs)};
 
 /// `plan` makes no store.
 std::optional<oci::Store> existing_store() {
@@ -172,6 +174,7 @@ class Pull {
     // A pinned image can't change.
     if (source.kind == Kind::registry && source.reference.digest && here_)
       return source.reference.digest->str();
+    if (source.kind == Kind::registry) ++looked_;
     return state_of(source, options_, p_.engine, run_);
   }
 
@@ -192,7 +195,7 @@ class Pull {
     run_.output("digest", here_->image.digest.str());
     run_.output("size", static_cast<std::int64_t>(here_->size));
     run_.output("source", here_->origin.source.empty() ? name_.str() : here_->origin.source);
-    run_.output("bytes", std::int64_t{0});
+    oci::report(run_, {.image = here_->image, .requests = looked_});
     run_.verdict(verdict, fmt::format("{} {}", shown(), why));
     load(here_->image);
   }
@@ -201,6 +204,7 @@ class Pull {
     const oci::PlatformChoice choice = oci::PlatformChoice::parse(p_.platform);
     oci::TransferResult result =
         source.kind == Kind::docker_daemon ? take(source, choice) : fetch_by_state(source, state, choice);
+    result.requests += looked_;
     const bool same = here_ && here_->image.digest == result.image.digest && result.moved == 0;
     const std::optional<oci::Descriptor> before = store_->resolve(name_.str());
     Origin{.source = source.str(),
@@ -214,12 +218,13 @@ class Pull {
     run_.output("digest", result.image.digest.str());
     run_.output("size", static_cast<std::int64_t>(result.size));
     run_.output("source", source.str());
-    run_.output("bytes", static_cast<std::int64_t>(result.bytes));
-    run_.verdict(same     ? Verdict::up_to_date
-                 : before ? Verdict::change
-                          : Verdict::create,
-                 fmt::format("{} {}: {} blobs fetched, {} there already", source.str(),
-                             result.image.digest.brief(), result.moved, result.skipped));
+    oci::report(run_, result);
+    run_.verdict(
+        same     ? Verdict::up_to_date
+        : before ? Verdict::change
+                 : Verdict::create,
+        fmt::format("{} {}: {} fetched, {} there already; {}", source.str(), result.image.digest.brief(),
+                    count_text(result.moved, "blob"), result.skipped, oci::requests_text(result)));
     load(result.image);
   }
 
@@ -277,6 +282,7 @@ class Pull {
   const bool planning_;
   const oci::ImageName name_;
   const oci::RegistryOptions options_;
+  std::uint64_t looked_ = 0;  // requests that only asked what the source has
   std::optional<oci::Store> store_;
   std::optional<Here> here_;
 };

@@ -3,9 +3,10 @@
 #include <pipe/engine/engine.hpp>
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/take.hpp>
+#include <pipe/oci/naming.hpp>
 #include <pipe/oci/params.hpp>
 #include <pipe/oci/pushed.hpp>
-#include <pipe/oci/transfer.hpp>
+#include <pipe/oci/transfer_report.hpp>
 #include <pipe/plugin.hpp>
 
 #include <filesystem>
@@ -23,9 +24,8 @@ using Kind = oci::ImageName::Kind;
 struct Params : oci::RegistryParams {
   std::string image, to, platform, engine;
 };
-struct Outputs {
+struct Outputs : oci::TransferOutputs {
   std::string image, digest;
-  std::int64_t bytes, mounted, skipped;
 };
 constexpr Schema kPush{
     "push", "0.1.0", "Send an image to a registry",
@@ -53,12 +53,15 @@ constexpr Schema kPush{
                      "For docker-daemon: docker, podman, unix://…, tcp://…; by default the one that is found",
                  .fallback = "\"\""})},
         oci::kRegistryFields),
-    std::tuple{
-        field("image", &Outputs::image, {.help = "The full name that it has there", .format = "image"}),
-        field("digest", &Outputs::digest, {.help = "The digest that it has there"}),
-        field("bytes", &Outputs::bytes, {.help = "Bytes that were sent"}),
-        field("mounted", &Outputs::mounted, {.help = "Blobs taken over from another repository there"}),
-        field("skipped", &Outputs::skipped, {.help = "Blobs that were there already"})}};
+    std::tuple_cat(std::tuple{field("image", &Outputs::image,
+                                    {.help = "The full name that it has there", .format = "image"}),
+                              field("digest", &Outputs::digest, {.help = "The digest that it has there"})},
+                   oci::kTransferOutputs)};
+
+/// What this step remembers of the name that it gave to an image out of an engine.
+std::string named_key(const std::string &name) {
+  return "named " + name;
+}
 
 /// One push, as `plan` (which changes nothing) or as `run`.
 class Push {
@@ -104,12 +107,14 @@ class Push {
         });
     const bool existed = before.has_value() || !file_before.empty();
     const bool same = result.unchanged || (!file_before.empty() && file_before == file_digest());
+    if (from_.kind == Kind::docker_daemon && to_.kind == Kind::registry) keep(image);
     report(result);
     if (same) return run_.verdict(Verdict::up_to_date, to_.str() + " is there already");
     if (before) run_.diff("digest", before->str(), image.digest.str());
     run_.verdict(existed ? Verdict::change : Verdict::create,
-                 fmt::format("{} {}: {} blobs sent, {} mounted, {} there already", to_.str(),
-                             image.digest.brief(), result.moved, result.mounted, result.skipped));
+                 fmt::format("{} {}: {} sent, {} mounted, {} there already; {}", to_.str(),
+                             image.digest.brief(), count_text(result.moved, "blob"), result.mounted,
+                             result.skipped, oci::requests_text(result)));
   }
 
  private:
@@ -117,6 +122,19 @@ class Push {
     if (from_.kind != Kind::docker_daemon) return oci::local(from_, *store_);
     engine::Engine there = engine::Engine::connect(p_.engine, run_);
     return engine::take(there, from_.reference.str(), *store_, run_).image;
+  }
+
+  /// Gives it the name here that it has there: without one, gc would take away what need not be read and
+  /// compressed again.
+  void keep(const oci::Descriptor &image) {
+    if (to_.reference.digest) return;
+    const std::string name = to_.reference.str();
+    oci::NameChange change{store_->resolve(name), image};
+    if (change.before && change.before->digest == image.digest) return;
+    if (const std::optional<std::string> earlier = run_.recall(named_key(name)))
+      if (const auto known = oci::NameChange::parse(*earlier)) change.before = known->before;
+    run_.remember(named_key(name), change.str());
+    store_->tag(name, image);
   }
 
   oci::Descriptor chosen(const oci::Descriptor &image) const {
@@ -177,9 +195,7 @@ class Push {
 
   void report(const oci::TransferResult &result) {
     run_.output("digest", result.image.digest.str());
-    run_.output("bytes", static_cast<std::int64_t>(result.bytes));
-    run_.output("mounted", static_cast<std::int64_t>(result.mounted));
-    run_.output("skipped", static_cast<std::int64_t>(result.skipped));
+    oci::report(run_, result);
   }
 
   Run &run_;
@@ -199,6 +215,14 @@ void push_image(Run &run, const Params &p) {
 void undo(Run &run, const Params &p) {
   run.verdict(Verdict::up_to_date, "nothing of it is left");
   const std::string to = oci::ImageName::parse(p.to.empty() ? p.image : p.to).str();
+  if (const std::optional<std::string> named = run.recall(named_key(to))) {
+    const std::optional<oci::NameChange> change = oci::NameChange::parse(*named);
+    if (change && oci::Store::exists(oci::Store::default_path())) {
+      oci::Store store(oci::Store::default_path());
+      if (change->take_back(to, store)) run.verdict(Verdict::remove, to + " taken out of the store");
+    }
+    run.forget(named_key(to));
+  }
   const std::optional<oci::Pushed> pushed = oci::Pushed::recall(run, to);
   if (!pushed) return;
   pushed->take_back(run, p.registry_options());

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <pipe/error.hpp>
+#include <pipe/oci/attached.hpp>
 #include <pipe/oci/pushed.hpp>
 
 #include <algorithm>
@@ -10,51 +11,90 @@ namespace mirror {
 
 namespace oci = pipes::oci;
 using pipes::sdk::Error;
-
-std::vector<std::string> find_extras(oci::Registry &registry, const Held &held) {
-  const auto is_pattern = [](const Rule &rule) { return !rule.tags.is_literal(); };
-  if (std::ranges::none_of(held.rules, is_pattern)) return {};
-  std::vector<std::string> extras;
-  try {
-    for (std::string &tag : registry.tags(held.repository.repository)) {
-      const auto governs = [&](const Rule &rule) { return rule.governs(tag); };
-      if (!held.selected.contains(tag) && std::ranges::any_of(held.rules, governs))
-        extras.push_back(std::move(tag));
-    }
-  } catch (const Error &error) {
-    if (error.status != PIPE_E_NOT_FOUND) throw;  // the repository is not there yet
-  }
-  std::ranges::sort(extras);
-  return extras;
-}
+using Target = oci::Copier::Target;
+using Tags = std::vector<std::string>;
 
 namespace {
 
-/// Every manifest that another tag of the repository needs, with that tag. Each that is not known costs a
-/// HEAD, each index a GET.
-std::map<oci::Digest, std::string> needed(oci::Registry &registry, const Held &held,
-                                          const std::set<std::string> &extras) {
-  const std::string &repository = held.repository.repository;
+bool is_index(const oci::Descriptor &image) {
+  return image.media_type != oci::kOciManifest && image.media_type != oci::kDockerManifest;
+}
+
+/// Every manifest that a tag which stays needs, with that tag. Each that is not known costs a HEAD, each
+/// index a GET.
+std::map<oci::Digest, std::string> needed(const Target &target, const Held &held, const Tags &all,
+                                          const std::set<std::string> &going) {
   std::map<oci::Digest, std::string> result;
-  for (const std::string &tag : registry.tags(repository)) {
-    if (extras.contains(tag)) continue;
+  for (const std::string &tag : all) {
+    if (going.contains(tag)) continue;
     const auto selected = held.selected.find(tag);
     std::optional<oci::Descriptor> image;
     if (selected != held.selected.end()) image = selected->second;
-    if (!image) image = registry.head_manifest(repository, tag);
-    if (!image || !result.emplace(image->digest, tag).second) continue;
-    if (image->media_type == oci::kOciManifest || image->media_type == oci::kDockerManifest) continue;
-    for (const oci::Descriptor &child : registry.manifest(repository, image->digest.str()).manifests)
+    if (!image) image = target.registry.head_manifest(target.repository, tag);
+    if (!image || !result.emplace(image->digest, tag).second || !is_index(*image)) continue;
+    for (const oci::Descriptor &child :
+         target.registry.manifest(target.repository, image->digest.str()).manifests)
       result.emplace(child.digest, tag);
   }
   return result;
 }
 
+/// The images behind `extras`, and those that they are indexes of.
+std::set<oci::Digest> images_of(const Target &target, const Tags &extras) {
+  std::set<oci::Digest> images;
+  for (const std::string &tag : extras) {
+    const auto image = target.registry.head_manifest(target.repository, tag);
+    if (!image || !images.insert(image->digest).second || !is_index(*image)) continue;
+    for (const oci::Descriptor &child :
+         target.registry.manifest(target.repository, image->digest.str()).manifests)
+      images.insert(child.digest);
+  }
+  return images;
+}
+
+/// Tags such as sha256-….sig of images that go with `extras` and that nothing else needs.
+Tags attached_to(const Target &target, const Held &held, const Tags &all, const Tags &extras) {
+  Tags attached;
+  std::ranges::copy_if(all, std::back_inserter(attached), oci::is_attached_tag);
+  if (extras.empty() || attached.empty()) return {};
+  const std::set<oci::Digest> images = images_of(target, extras);
+  std::map<std::string, oci::Digest> ours;
+  for (const oci::Digest &image : images)
+    for (const std::string &tag : attached)
+      if (tag.starts_with(oci::fallback_tag(image))) ours.emplace(tag, image);
+  if (ours.empty()) return {};
+  std::set<std::string> going(extras.begin(), extras.end());
+  going.insert(attached.begin(), attached.end());
+  const auto kept = needed(target, held, all, going);
+  Tags result;
+  for (const auto &[tag, image] : ours)
+    if (!kept.contains(image)) result.push_back(tag);
+  return result;
+}
+
 }  // namespace
 
-std::vector<Deleted> delete_extras(oci::Registry &registry, const Held &held,
-                                   const std::vector<std::string> &extras) {
-  const std::string &repository = held.repository.repository;
+Tags find_extras(const Target &target, const Held &held) {
+  const auto is_pattern = [](const Rule &rule) { return !rule.tags.is_literal(); };
+  if (std::ranges::none_of(held.rules, is_pattern)) return {};
+  Tags all, extras;
+  try {
+    all = target.registry.tags(target.repository);
+  } catch (const Error &error) {
+    if (error.status != PIPE_E_NOT_FOUND) throw;  // the repository is not there yet
+  }
+  std::ranges::copy_if(all, std::back_inserter(extras), [&](const std::string &tag) {
+    const auto governs = [&](const Rule &rule) { return rule.governs(tag); };
+    return !held.selected.contains(tag) && std::ranges::any_of(held.rules, governs);
+  });
+  std::ranges::sort(extras);
+  const Tags attached = attached_to(target, held, all, extras);
+  extras.insert(extras.end(), attached.begin(), attached.end());
+  return extras;
+}
+
+std::vector<Deleted> delete_extras(const Target &target, const Held &held, const Tags &extras) {
+  const auto &[registry, repository] = target;
   registry.expect_push(repository);
   std::vector<Deleted> done;
   std::optional<std::map<oci::Digest, std::string>> kept;  // where tags can't be deleted alone
@@ -63,7 +103,7 @@ std::vector<Deleted> delete_extras(oci::Registry &registry, const Held &held,
     Deleted &one = done.emplace_back(Deleted{.tag = tag, .digest = {}, .kept_because = {}});
     if (const auto there = registry.head_manifest(repository, tag)) one.digest = there->digest;
     if (!one.digest || (!kept && oci::delete_tag(registry, repository, tag))) continue;
-    if (!kept) kept = needed(registry, held, {extras.begin(), extras.end()});
+    if (!kept) kept = needed(target, held, registry.tags(repository), {extras.begin(), extras.end()});
     if (const auto other = kept->find(*one.digest); other != kept->end()) {
       one.kept_because =
           fmt::format("{} needs the same image, and this registry would delete it for both", other->second);

@@ -1,6 +1,6 @@
 #pragma once
 // Tags at the target that the source has no more: found, and deleted.
-#include <pipe/oci/registry.hpp>
+#include <pipe/oci/copy.hpp>
 
 #include <map>
 #include <optional>
@@ -19,9 +19,10 @@ struct Held {
   std::map<std::string, std::optional<pipes::oci::Descriptor>> selected;  // what they are, where known
 };
 
-/// The tags that a rule governs and that are not selected. One request a page of the list, none where the
-/// rules name literal tags only.
-std::vector<std::string> find_extras(pipes::oci::Registry &, const Held &);
+/// The tags that a rule governs and that are not selected, with those of signatures and the like that belong
+/// to their images and to no other (oci::is_attached_tag). One request a page of the list, none where the
+/// rules name literal tags only; where there are such tags, a few for each image that goes or stays.
+std::vector<std::string> find_extras(const pipes::oci::Copier::Target &, const Held &);
 
 struct Deleted {
   std::string tag;
@@ -31,7 +32,7 @@ struct Deleted {
 
 /// Deletes them: the tags alone where the registry does that; else their manifests, unless another tag points
 /// at the same one or at an index that has it. Throws what Registry throws.
-std::vector<Deleted> delete_extras(pipes::oci::Registry &, const Held &,
+std::vector<Deleted> delete_extras(const pipes::oci::Copier::Target &, const Held &,
                                    const std::vector<std::string> &extras);
 
 }  // namespace mirror

@@ -41,15 +41,18 @@ std::vector<std::string> Folder::tags(const oci::Reference &repository) const {
   return tags;
 }
 
+std::vector<std::string> Folder::repositories() const {
+  std::set<std::string> names;
+  for (const auto &[full, image] : images_)
+    if (!image.first.digest) names.insert(image.first.name());
+  return {names.begin(), names.end()};
+}
+
 std::vector<Rule> Folder::everything() const {
   std::vector<Rule> rules;
-  std::set<std::string> known;
-  for (const auto &[full, image] : images_) {
-    if (image.first.digest)
-      rules.push_back(Rule::parse(full));
-    else if (known.insert(image.first.name()).second)
-      rules.push_back(Rule::parse(image.first.name() + ":*"));
-  }
+  for (const std::string &name : repositories()) rules.push_back(Rule::parse(name + ":*"));
+  for (const auto &[full, image] : images_)
+    if (image.first.digest) rules.push_back(Rule::parse(full));
   return rules;
 }
 

@@ -17,6 +17,8 @@ class Folder {
   static bool exists(const std::string &path);
 
   std::vector<std::string> tags(const pipes::oci::Reference &repository) const;
+  /// The full names of its repositories.
+  std::vector<std::string> repositories() const;
   /// Rules for all that it holds.
   std::vector<Rule> everything() const;
   /// As the folder writes it. Throws PIPE_E_NOT_FOUND if it has no such image.

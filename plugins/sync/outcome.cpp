@@ -40,10 +40,10 @@ Totals total(const std::vector<Outcome> &outcomes) {
     totals.unchanged += outcome.state == State::unchanged ? 1 : 0;
     totals.failed += outcome.state == State::failed ? 1 : 0;
     totals.deleted += outcome.state == State::deleted ? 1 : 0;
-    totals.bytes += outcome.result.bytes;
-    totals.moved += outcome.result.moved;
-    totals.mounted += outcome.result.mounted;
-    totals.skipped += outcome.result.skipped;
+    totals.result.bytes += outcome.result.bytes;
+    totals.result.moved += outcome.result.moved;
+    totals.result.mounted += outcome.result.mounted;
+    totals.result.skipped += outcome.result.skipped;
   }
   return totals;
 }
@@ -60,7 +60,7 @@ std::string table(const std::vector<Outcome> &outcomes) {
   for (const auto &[name, ones] : by_repository) {
     const Totals sums = total(ones);
     text += fmt::format("\n{:<{}}  {:>6}  {:>9}  {:>6}  {:>7}  {:>9}", name, widest, sums.copied,
-                        sums.unchanged, sums.failed, sums.deleted, bytes_text(sums.bytes));
+                        sums.unchanged, sums.failed, sums.deleted, bytes_text(sums.result.bytes));
   }
   return text;
 }

@@ -26,7 +26,7 @@ std::string_view state_name(State);
 
 struct Totals {
   std::uint64_t copied = 0, unchanged = 0, failed = 0, deleted = 0;
-  std::uint64_t bytes = 0, moved = 0, mounted = 0, skipped = 0;
+  pipes::oci::TransferResult result;  // bytes and blobs of all
 };
 Totals total(const std::vector<Outcome> &);
 

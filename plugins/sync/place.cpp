@@ -46,6 +46,10 @@ oci::Reference Place::repository(const std::string &name) const {
   return without_tag(kind == Kind::registry ? text + "/" + name : name);
 }
 
+std::string Place::host() const {
+  return without_tag(text + "/x/x").registry;
+}
+
 std::string Place::path_of(const oci::Reference &repository) const {
   if (kind != Kind::registry || !repository.repository.starts_with(prefix)) return repository.repository;
   return repository.repository.substr(prefix.size());

@@ -20,6 +20,8 @@ struct Place {
 
   /// A repository of it, as a name without tag. Throws sdk::Error{PIPE_E_INVALID}.
   pipes::oci::Reference repository(const std::string &name) const;
+  /// host[:port] of a registry.
+  std::string host() const;
   /// What remains of a repository's name without this place's own.
   std::string path_of(const pipes::oci::Reference &repository) const;
 };

@@ -91,10 +91,18 @@ Rule read(std::string_view text) {
   if (rule.tags.is_literal() && (rule.newest || !rule.exclude.empty()))
     throw Error(PIPE_E_INVALID, "newest and exclude go with a pattern, and it names one tag",
                 "for all tags write " + rule.repository + ":*");
+  if (rule.is_about_many() && (rule.digest || !rule.as.empty()))
+    throw Error(PIPE_E_INVALID, "a digest and as=REPOSITORY go with one repository, not with a pattern");
   return rule;
 }
 
 }  // namespace
+
+Rule Rule::for_repository(const std::string &name) const {
+  Rule rule = *this;
+  rule.repository = name;
+  return rule;
+}
 
 Rule Rule::parse(std::string_view entry) {
   try {

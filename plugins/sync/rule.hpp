@@ -16,7 +16,7 @@ using pipes::oci::TagPattern;
 /// One entry: `REPOSITORY[:TAGS][@DIGEST] [exclude=PATTERN…] [newest=N] [as=REPOSITORY]`, as in
 /// "library/redis:>=6.2 <8 exclude=*-alpine newest=3".
 struct Rule {
-  std::string repository;  // as it was written
+  std::string repository;  // as it was written: one, or a pattern
   TagPattern tags = TagPattern::parse("latest");
   bool has_tag = true;                       // false: a digest alone
   std::optional<pipes::oci::Digest> digest;  // exactly this one; not with a pattern
@@ -27,6 +27,10 @@ struct Rule {
   /// Throws sdk::Error{PIPE_E_INVALID} that says what is wrong with which entry.
   static Rule parse(std::string_view entry);
 
+  /// It names repositories by a pattern with `*` or `?`, so that somebody has to ask which there are.
+  bool is_about_many() const { return repository.find_first_of("*?") != std::string::npos; }
+  /// This rule for one of them.
+  Rule for_repository(const std::string &name) const;
   /// Whether a tag is this rule's to copy, and to delete. A literal one is never excluded.
   bool governs(const std::string &tag) const;
   /// The tags out of `all` that are to be copied.

@@ -20,6 +20,19 @@ bool Repository::governs(const std::string &tag) const {
   return std::ranges::any_of(rules, [&](const Rule &rule) { return rule.governs(tag); });
 }
 
+std::vector<Rule> spread(const std::vector<Rule> &rules, const std::vector<std::string> &all) {
+  std::vector<Rule> result;
+  for (const Rule &rule : rules) {
+    if (!rule.is_about_many()) {
+      result.push_back(rule);
+      continue;
+    }
+    for (const std::string &name : all)
+      if (oci::glob_matches(rule.repository, name)) result.push_back(rule.for_repository(name));
+  }
+  return result;
+}
+
 std::vector<Repository> group(std::vector<Rule> rules, const Filters &filters, const Place &from,
                               const Place &to) {
   std::vector<Repository> repositories;

@@ -26,6 +26,10 @@ struct Image {
   pipes::oci::Reference from, to;
 };
 
+/// The rules with each that is about many repositories put once for every one of `all` that it matches (names
+/// below `from`, or full ones in a folder).
+std::vector<Rule> spread(const std::vector<Rule> &, const std::vector<std::string> &all);
+
 /// The rules by repository, in the order in which they were written. `exclude` and `newest` hold for every
 /// rule with a pattern (`newest` unless it has its own). Throws sdk::Error{PIPE_E_INVALID}.
 struct Filters {

@@ -1,7 +1,8 @@
 // sync: many repositories and tags from one registry to another.
 #include <fmt/core.h>
-#include <pipe/oci/copy.hpp>
-#include <pipe/oci/params.hpp>
+#include <pipe/oci/attached.hpp>
+#include <pipe/oci/copy_params.hpp>
+#include <pipe/oci/transfer_report.hpp>
 #include <pipe/parallel.hpp>
 #include <pipe/plugin.hpp>
 #include <pipe/text.hpp>
@@ -24,13 +25,13 @@ using namespace mirror;
 using Kind = oci::ImageName::Kind;
 
 struct Params : oci::CopyParams {
-  std::string from, to, referrers = "true";
-  std::vector<std::string> images, exclude, platform;
+  std::string from, to;
+  std::vector<std::string> images, exclude;
   std::int64_t newest = 0, delete_max = 20, parallel = 4;
   bool delete_extra = false;
 };
-struct Outputs {
-  std::int64_t copied, unchanged, failed, deleted, bytes, moved, mounted, skipped, requests, retries;
+struct Outputs : oci::TransferOutputs {
+  std::int64_t copied, unchanged, failed, deleted;
   std::string report;
 };
 constexpr Schema kSync{
@@ -61,20 +62,6 @@ constexpr Schema kSync{
                   {.help = "Of each pattern only so many tags, the highest versions; 0 is all",
                    .min = 0,
                    .fallback = "0"}),
-            field(
-                "platform", &Params::platform,
-                {.help =
-                     "Of images for several platforms only these: one as the image that it is, several in an "
-                     "index of their own; by default (or all) every one",
-                 .format = "platform",
-                 .fallback = "[]",
-                 .examples = "linux/amd64\nlinux/arm64"}),
-            field(
-                "referrers", &Params::referrers,
-                {.help = "Take along what refers to an image (signatures, SBOMs …): true for those that are "
-                         "copied, always also for those that are there already, false never",
-                 .fallback = "\"true\"",
-                 .choices = "true always false"}),
             field("delete_extra", &Params::delete_extra,
                   {.help = "Delete tags at the target that a pattern here selects and the source has no more",
                    .fallback = "false"}),
@@ -86,19 +73,14 @@ constexpr Schema kSync{
             field("parallel", &Params::parallel,
                   {.help = "Images at once", .min = 1, .max = 64, .fallback = "4"})},
         oci::kCopyFields),
-    std::tuple{
-        field("copied", &Outputs::copied, {.help = "Images that were copied"}),
-        field("unchanged", &Outputs::unchanged, {.help = "Images that were there already"}),
-        field("failed", &Outputs::failed, {.help = "Images that failed"}),
-        field("deleted", &Outputs::deleted, {.help = "Tags that were deleted"}),
-        field("bytes", &Outputs::bytes, {.help = "Bytes that moved"}),
-        field("moved", &Outputs::moved, {.help = "Blobs that moved"}),
-        field("mounted", &Outputs::mounted, {.help = "Blobs taken over from another repository there"}),
-        field("skipped", &Outputs::skipped, {.help = "Blobs that were there already"}),
-        field("requests", &Outputs::requests, {.help = "Requests to all registries"}),
-        field("retries", &Outputs::retries, {.help = "Requests that had to be made again"}),
-        field("report", &Outputs::report,
-              {.help = "JSON: an array of objects with from, to, state, digest, bytes, error"})}};
+    std::tuple_cat(
+        std::tuple{field("copied", &Outputs::copied, {.help = "Images that were copied"}),
+                   field("unchanged", &Outputs::unchanged, {.help = "Images that were there already"}),
+                   field("failed", &Outputs::failed, {.help = "Images that failed"}),
+                   field("deleted", &Outputs::deleted, {.help = "Tags that were deleted"}),
+                   field("report", &Outputs::report,
+                         {.help = "JSON: an array of objects with from, to, state, digest, bytes, error"})},
+        oci::kTransferOutputs)};
 
 /// One sync, as `plan` (which changes nothing) or as `run`.
 class Sync {
@@ -117,11 +99,7 @@ class Sync {
     if (p.delete_extra && to_.kind != Place::Kind::registry)
       throw Error(PIPE_E_INVALID, "delete_extra is for registries, and `to` is a folder",
                   "leave it out, or begin with a new folder");
-    options_.referrers = p.referrers == "false"    ? oci::Referrers::none
-                         : p.referrers == "always" ? oci::Referrers::always
-                                                   : oci::Referrers::with_image;
-    for (const std::string &platform : p.platform)
-      if (platform != "all") options_.platforms.push_back(oci::Platform::parse(platform));
+    options_ = p.copy_options();
     repositories_ = group(rules(), filters(), from_, to_);
   }
 
@@ -138,11 +116,30 @@ class Sync {
     std::vector<Rule> rules;
     for (const std::string &entry : p_.images) rules.push_back(Rule::parse(entry));
     if (from_.kind == Place::Kind::layout) folder_.emplace(from_.folder);
+    if (std::ranges::any_of(rules, &Rule::is_about_many)) return found(rules);
     if (!rules.empty()) return rules;
     if (!folder_)
       throw Error(PIPE_E_INVALID, "`images` is empty: nothing says what is to be copied",
                   "name repositories, such as library/alpine:3.*");
     return folder_->everything();
+  }
+
+  /// The rules, for the repositories that there are.
+  std::vector<Rule> found(const std::vector<Rule> &rules) {
+    std::vector<std::string> all;
+    if (folder_) {
+      all = folder_->repositories();
+    } else {
+      if (from_.kind != Place::Kind::registry)
+        throw Error(PIPE_E_INVALID, "a pattern for repositories needs one registry to ask which there are",
+                    "name it in `from`, as \"registry.lan:5000\"");
+      for (const std::string &name : copier_.repositories(from_.host()))
+        if (name.starts_with(from_.prefix)) all.push_back(name.substr(from_.prefix.size()));
+    }
+    for (const Rule &rule : rules)
+      if (spread({rule}, all).empty())
+        run_.warn(fmt::format("no repository of {} is named {}", p_.from, rule.repository));
+    return spread(rules, all);
   }
 
   Filters filters() const {
@@ -272,16 +269,18 @@ class Sync {
     return refused;
   }
 
-  oci::Registry &target_of(const Held &held) { return copier_.target(held.repository.registry); }
+  oci::Copier::Target target_of(const Held &held) { return copier_.target(held.repository); }
 
   std::optional<Error> too_many(const std::vector<Held> &repositories,
                                 const std::vector<std::vector<std::string>> &extras) const {
     std::size_t count = 0;
     std::string names;
     for (std::size_t i = 0; i < extras.size(); ++i) {
-      count += extras[i].size();
-      for (const std::string &tag : extras[i])
+      for (const std::string &tag : extras[i]) {
+        if (oci::is_attached_tag(tag)) continue;  // it goes with an image that counts
+        ++count;
         names += fmt::format("\n{}:{}", repositories[i].repository.name(), tag);
+      }
     }
     if (count <= static_cast<std::size_t>(p_.delete_max)) return std::nullopt;
     return Error(
@@ -311,7 +310,9 @@ class Sync {
   }
 
   void tell() {
-    const Totals sums = total(outcomes_);
+    Totals sums = total(outcomes_);
+    sums.result.requests = copier_.traffic().requests;
+    sums.result.retries = copier_.traffic().retries;
     const auto number = [&](const char *name, std::uint64_t value) {
       run_.output(name, static_cast<std::int64_t>(value));
     };
@@ -319,12 +320,7 @@ class Sync {
     number("unchanged", sums.unchanged);
     number("failed", sums.failed);
     number("deleted", sums.deleted);
-    number("bytes", sums.bytes);
-    number("moved", sums.moved);
-    number("mounted", sums.mounted);
-    number("skipped", sums.skipped);
-    number("requests", copier_.traffic().requests);
-    number("retries", copier_.traffic().retries);
+    oci::report(run_, sums.result);
     run_.output("report", report_json(outcomes_));
     if (planning_) tell_differences();
     const bool changes = sums.copied + sums.deleted > 0;
@@ -333,15 +329,15 @@ class Sync {
   }
 
   std::string summary(const Totals &sums) const {
-    std::string text =
-        fmt::format("{}{} copied ({} in {}, {} mounted, {} there already), {} unchanged",
-                    planning_ ? "would be: " : "", count_text(sums.copied, "image"), bytes_text(sums.bytes),
-                    count_text(sums.moved, "blob"), sums.mounted, sums.skipped, sums.unchanged);
+    std::string text = fmt::format("{}{} copied ({} in {}, {} mounted, {} there already), {} unchanged",
+                                   planning_ ? "would be: " : "", count_text(sums.copied, "image"),
+                                   bytes_text(sums.result.bytes), count_text(sums.result.moved, "blob"),
+                                   sums.result.mounted, sums.result.skipped, sums.unchanged);
     if (sums.copied == 0) text = count_text(sums.unchanged, "image") + " unchanged";
     if (sums.deleted > 0)
       text += fmt::format(", {} {}deleted", count_text(sums.deleted, "tag"), planning_ ? "to be " : "");
     if (sums.failed > 0) text += fmt::format(", {} failed", sums.failed);
-    return text;
+    return text + "; " + oci::requests_text(sums.result);
   }
 
   void tell_differences() {

@@ -2,6 +2,7 @@
 #include "check.hpp"
 
 #include <pipe/oci/params.hpp>
+#include <pipe/oci/place.hpp>
 #include <pipe/plugin.hpp>
 
 #include <fmt/core.h>
@@ -149,10 +150,14 @@ Result not_asked(const std::string &check, pipe_status why) {
 }
 
 std::vector<Result> check_registry(Run &run, const Params &p, const Job &job) {
-  pipes::oci::Registry registry(job.registry, p.registry_options(), run);
+  // As registries.conf has it, but no mirror: the registry itself is asked.
+  const auto [place, options] = pipes::oci::place_of(
+      job.image ? *job.image : pipes::oci::Reference::parse(job.registry + "/" + p.canary_repository),
+      p.registry_options());
+  pipes::oci::Registry registry(place.registry, options, run);
   Target target{.registry = registry,
                 .observer = run,
-                .image = job.image,
+                .image = job.image ? std::optional(place) : std::nullopt,
                 .digest = job.digest,
                 .canary_repository = p.canary_repository};
   const std::pair<std::string, Result (*)(Target &)> all[] = {{"api", verify::check_api},

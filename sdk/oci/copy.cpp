@@ -2,9 +2,11 @@
 #include <pipe/oci/copy.hpp>
 
 #include <fmt/core.h>
-#include <stdlib.h>
 #include <pipe/oci/archive.hpp>
+#include <pipe/oci/place.hpp>
+#include <pipe/oci/temporary_store.hpp>
 
+#include <exception>
 #include <map>
 #include <mutex>
 #include <system_error>
@@ -18,30 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using Kind = ImageName::Kind;
 
-/// A store that is gone when this is.
-class Scratch {
- public:
-  explicit Scratch(const fs::path &folder) {
-    std::string name = (folder / ".pipe-XXXXXX").string();
-    std::error_code ignored;
-    fs::create_directories(folder, ignored);
-    if (::mkdtemp(name.data()) == nullptr) throw_io("create", name, errno);
-    path_ = name;
-    store_.emplace(path_ / "store");
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch &) = delete;
-  Scratch &operator=(const Scratch &) = delete;
-  Store &store() { return *store_; }
-
- private:
-  fs::path path_;
-  std::optional<Store> store_;
-};
-
 fs::path folder_of(const std::string &file) {
   const fs::path parent = fs::path(file).parent_path();
   return parent.empty() ? fs::path(".") : parent;
@@ -49,7 +27,7 @@ fs::path folder_of(const std::string &file) {
 
 /// Where an image of a file or a folder is read from.
 struct OpenedSource {
-  std::unique_ptr<Scratch> scratch;
+  std::unique_ptr<TemporaryStore> scratch;
   std::unique_ptr<LayoutSource> layout;
   std::unique_ptr<LayoutImages> images;
   std::string reference;
@@ -66,8 +44,8 @@ OpenedSource open_files(const ImageName &from) {
       opened.layout = std::move(tar);
     } else {
       // Of an old docker-archive the layers are yet to be compressed.
-      opened.scratch = std::make_unique<Scratch>(folder_of(from.path));
-      Store &store = opened.scratch->store();
+      opened.scratch = std::make_unique<TemporaryStore>(folder_of(from.path));
+      Store &store = **opened.scratch;
       opened.reference = import_archive(from.path, from.ref, store).digest.str();
       opened.layout = std::make_unique<FolderSource>(store.path());
     }
@@ -104,24 +82,37 @@ struct Copier::State {
     return sum;
   }
 
+  /// What fails at the target is not a mirror's fault, and another source does not help.
+  struct TargetFailed {
+    std::exception_ptr error;
+  };
+
   template <class Work>
-  auto from_registry(const Reference &reference, Work work) {
-    return ask_in_turn(
-        reference, from_options, whole, [&](const Endpoint &place, const RegistryOptions &how) {
-          RegistrySource source(at(place.reference.registry, how), place.reference.repository, whole);
-          return work(source, place.reference.identifier());
-        });
+  auto from_registry(const Reference &reference, const ImageTarget &to, Work work) {
+    try {
+      return ask_in_turn(
+          reference, from_options, whole, [&](const Endpoint &place, const RegistryOptions &how) {
+            RegistrySource source(at(place.reference.registry, how), place.reference.repository, whole);
+            try {
+              return work(source, place.reference.identifier());
+            } catch (const sdk::Error &) {
+              if (source.failed() || !to.failed()) throw;
+              throw TargetFailed{std::current_exception()};
+            }
+          });
+    } catch (const TargetFailed &failure) {
+      std::rethrow_exception(failure.error);
+    }
   }
 
   RegistryTarget to_registry(const Reference &reference) {
-    const Endpoint place = RegistriesConf::load().to_push(reference);
-    return RegistryTarget(at(place.reference.registry, options_for(place, to_options)),
-                          place.reference.repository, board(place.reference.registry));
+    const auto [place, how] = place_of(reference, to_options);
+    return RegistryTarget(at(place.registry, how), place.repository, board(place.registry));
   }
 
   template <class Work>
-  auto from_any(const ImageName &from, Work work) {
-    if (from.kind == Kind::registry) return from_registry(from.reference, work);
+  auto from_any(const ImageName &from, const ImageTarget &to, Work work) {
+    if (from.kind == Kind::registry) return from_registry(from.reference, to, work);
     OpenedSource source = open_files(from);
     return work(*source.images, source.reference);
   }
@@ -130,7 +121,7 @@ struct Copier::State {
                       const std::optional<Digest> &wanted, const CopyOptions &options,
                       const BeforeChange &before_change) {
     const Traffic before = traffic();
-    TransferResult result = from_any(from, [&](ImageSource &source, const std::string &reference) {
+    TransferResult result = from_any(from, to, [&](ImageSource &source, const std::string &reference) {
       Job job(&whole);
       return ImageCopy(source, to, options, job).run(reference, tag, wanted, before_change);
     });
@@ -169,16 +160,16 @@ TransferResult Copier::copy(const ImageName &from, const ImageName &to, const Co
     }
     case Kind::oci_archive:
     case Kind::docker_archive: {
-      Scratch scratch(folder_of(to.path));
+      TemporaryStore scratch(folder_of(to.path));
       BlobBoard board;
-      StoreTarget target(scratch.store(), board);
+      StoreTarget target(*scratch, board);
       CopyOptions alone = options;
       alone.referrers = Referrers::none;  // an archive holds one image
       TransferResult result = state_->copy(from, target, {}, {}, alone, before_change);
       if (to.kind == Kind::oci_archive)
-        export_oci_archive(scratch.store(), result.image, to.ref, to.path);
+        export_oci_archive(*scratch, result.image, to.ref, to.path);
       else
-        export_docker_archive(scratch.store(), result.image,
+        export_docker_archive(*scratch, result.image,
                               to.ref.empty() ? std::vector<std::string>() : std::vector{to.ref}, to.path);
       return result;
     }
@@ -190,7 +181,7 @@ TransferResult Copier::copy(const ImageName &from, const ImageName &to, const Co
 
 CopyForecast Copier::forecast(const ImageName &from, const ImageName &to, const CopyOptions &options) {
   const auto forecast = [&](ImageTarget &target, const std::string &tag) {
-    return state_->from_any(from, [&](ImageSource &source, const std::string &reference) {
+    return state_->from_any(from, target, [&](ImageSource &source, const std::string &reference) {
       Job job(&state_->whole);
       return ImageCopy(source, target, options, job).forecast(reference, tag);
     });
@@ -219,11 +210,13 @@ Traffic Copier::traffic() const {
   return state_->traffic();
 }
 
-Registry &Copier::source(const std::string &host) {
-  return state_->at(host, state_->from_options);
+std::vector<std::string> Copier::repositories(const std::string &host) {
+  return state_->at(host, state_->from_options).repositories();
 }
-Registry &Copier::target(const std::string &host) {
-  return state_->at(host, state_->to_options);
+
+Copier::Target Copier::target(const Reference &repository) {
+  auto [place, how] = place_of(repository, state_->to_options);
+  return {.registry = state_->at(place.registry, how), .repository = std::move(place.repository)};
 }
 
 }  // namespace pipes::oci

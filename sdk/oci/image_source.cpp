@@ -13,20 +13,20 @@
 namespace pipes::oci {
 
 std::optional<Descriptor> RegistrySource::find(const std::string &reference) {
-  return registry_.head_manifest(repository_, reference);
+  return blame_.watch([&] { return registry_.head_manifest(repository_, reference); });
 }
 
 Manifest RegistrySource::manifest(const std::string &reference) {
-  return registry_.manifest(repository_, reference);
+  return blame_.watch([&] { return registry_.manifest(repository_, reference); });
 }
 
 bool RegistrySource::has(const Descriptor &blob) {
-  return registry_.has_blob(repository_, blob);
+  return blame_.watch([&] { return registry_.has_blob(repository_, blob); });
 }
 
 void RegistrySource::read(const Descriptor &blob, const http::Sink &sink, std::uint64_t offset,
                           const std::function<bool()> &give_up) {
-  registry_.get_blob(repository_, blob, sink, offset, give_up);
+  blame_.watch([&] { registry_.get_blob(repository_, blob, sink, offset, give_up); });
 }
 
 http::Source RegistrySource::open(const Descriptor &blob, std::uint64_t offset) {
@@ -34,20 +34,26 @@ http::Source RegistrySource::open(const Descriptor &blob, std::uint64_t offset) 
     registry_.get_blob(repository_, blob, sink, offset, stop);
   };
   const auto pipe = std::make_shared<BlobPipe>(blob, offset, fetch, observer_);
-  return [pipe](char *data, std::size_t size) { return pipe->read(data, size); };
+  return [this, pipe](char *data, std::size_t size) {
+    return blame_.watch([&] { return pipe->read(data, size); });
+  };
 }
 
 std::optional<Manifest> RegistrySource::referrers(const Digest &subject) {
   if (lists_referrers_) {
-    if (std::optional<Manifest> list = registry_.referrers(repository_, subject)) return list;
+    if (std::optional<Manifest> list =
+            blame_.watch([&] { return registry_.referrers(repository_, subject); }))
+      return list;
     lists_referrers_ = false;
   }
-  try {
-    return registry_.manifest(repository_, fallback_tag(subject));
-  } catch (const sdk::Error &error) {
-    if (error.status != PIPE_E_NOT_FOUND) throw;
-    return std::nullopt;
-  }
+  return blame_.watch([&]() -> std::optional<Manifest> {
+    try {
+      return registry_.manifest(repository_, fallback_tag(subject));
+    } catch (const sdk::Error &error) {
+      if (error.status != PIPE_E_NOT_FOUND) throw;
+      return std::nullopt;
+    }
+  });
 }
 
 std::string RegistrySource::repository_at(const Registry &other) const {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "blame.hpp"
 #include "layout_source.hpp"
 
 namespace pipes::oci {
@@ -52,12 +53,15 @@ class RegistrySource final : public ImageSource {
   std::optional<Manifest> referrers(const Digest &subject) override;
   std::string repository_at(const Registry &other) const override;
   std::shared_ptr<void> enter() override { return registry_.enter(); }
+  /// Whether anything that was asked of it failed.
+  bool failed() const { return blame_.failed(); }
 
  private:
   Registry &registry_;
   const std::string repository_;
   const sdk::Observer &observer_;
   std::atomic<bool> lists_referrers_ = true;  // as far as is known
+  Blame blame_;
 };
 
 class LayoutImages final : public ImageSource {

@@ -48,15 +48,15 @@ RegistryTarget::RegistryTarget(Registry &registry, std::string repository, BlobB
 }
 
 std::optional<Descriptor> RegistryTarget::find(const std::string &tag) {
-  return registry_.head_manifest(repository_, tag);
+  return blame_.watch([&] { return registry_.head_manifest(repository_, tag); });
 }
 
 Manifest RegistryTarget::manifest(const std::string &reference) {
-  return registry_.manifest(repository_, reference);
+  return blame_.watch([&] { return registry_.manifest(repository_, reference); });
 }
 
 bool RegistryTarget::has(const Descriptor &blob) {
-  return registry_.has_blob(repository_, blob);
+  return blame_.watch([&] { return registry_.has_blob(repository_, blob); });
 }
 
 bool RegistryTarget::would_mount(const Descriptor &blob, const ImageSource &from) {
@@ -70,18 +70,20 @@ std::shared_ptr<void> RegistryTarget::enter(const ImageSource &from) {
 }
 
 bool RegistryTarget::put(const Manifest &manifest, const std::string &tag) {
-  return registry_.put_manifest(repository_, tag.empty() ? manifest.digest.str() : tag, manifest);
+  return blame_.watch([&] {
+    return registry_.put_manifest(repository_, tag.empty() ? manifest.digest.str() : tag, manifest);
+  });
 }
 
 Placed RegistryTarget::place(const Descriptor &blob, ImageSource &from, Job &job) {
   return once(board_, blob.digest, repository_, job, [&](const std::string &moved_to) {
     // What this job has moved to another repository there is no need to look for.
-    if (moved_to.empty() && registry_.has_blob(repository_, blob)) return Placed::skipped;
+    if (moved_to.empty() && has(blob)) return Placed::skipped;
     std::string mount_from = moved_to;
     if (mount_from.empty()) mount_from = from.repository_at(registry_);
     if (mount_from.empty() && known_elsewhere_) mount_from = known_elsewhere_(blob.digest);
     if (mount_from == repository_) mount_from.clear();
-    return twice(job, [&] { return upload(blob, from, mount_from, job); });
+    return blame_.watch([&] { return twice(job, [&] { return upload(blob, from, mount_from, job); }); });
   });
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "blame.hpp"
 #include "blob_board.hpp"
 #include "image_source.hpp"
 #include "job.hpp"
@@ -36,6 +37,8 @@ class ImageTarget {
   virtual std::optional<Manifest> known(const Digest &) { return std::nullopt; }
   /// Waits for one's turn, where somebody has to be spared who is not the source, too.
   virtual std::shared_ptr<void> enter(const ImageSource &) { return nullptr; }
+  /// Whether anything that was asked of it failed; what fails in `place` may be the source's part as well.
+  virtual bool failed() const { return false; }
 };
 
 class RegistryTarget final : public ImageTarget {
@@ -51,6 +54,7 @@ class RegistryTarget final : public ImageTarget {
   bool put(const Manifest &manifest, const std::string &tag) override;
   bool would_mount(const Descriptor &, const ImageSource &) override;
   std::shared_ptr<void> enter(const ImageSource &from) override;
+  bool failed() const override { return blame_.failed(); }
 
  private:
   Placed upload(const Descriptor &blob, ImageSource &from, const std::string &mount_from, Job &job);
@@ -59,6 +63,7 @@ class RegistryTarget final : public ImageTarget {
   const std::string repository_;
   BlobBoard &board_;
   const KnownElsewhere known_elsewhere_;
+  Blame blame_;
 };
 
 /// Where nothing is yet: what a copy would do is asked of it.

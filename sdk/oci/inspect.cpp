@@ -2,12 +2,11 @@
 
 #include <fmt/core.h>
 #include <pipe/oci/archive.hpp>
+#include <pipe/oci/temporary_store.hpp>
 
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <functional>
 
 #include "file.hpp"
@@ -19,7 +18,6 @@
 namespace pipes::oci {
 namespace {
 
-namespace fs = std::filesystem;
 using Kind = ImageName::Kind;
 
 constexpr std::string_view kDockerConfig = "application/vnd.docker.container.image.v1+json";
@@ -126,39 +124,16 @@ Inspection look_into(const LayoutSource &source, std::string_view ref, const Ins
   return look(reader.manifest(*root), what, reader);
 }
 
-/// A folder that is gone when it is no longer needed.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (fs::temp_directory_path() / "pipe-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw_io("create", name, errno);
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  ScratchFolder(const ScratchFolder &) = delete;
-  ScratchFolder &operator=(const ScratchFolder &) = delete;
-  const fs::path &path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 Inspection look_into_archive(const ImageName &name, const InspectWhat &what) {
-  const ScratchFolder scratch;
-  const TarSource source(name.path, scratch.path());
+  TemporaryStore scratch;
+  const TarSource source(name.path, scratch.folder());
   if (source.open("oci-layout")) return look_into(source, name.ref, what);
-  Store store(scratch.path() / "store");
-  return inspect(store, import_archive(name.path, name.ref, store), what);
+  return inspect(*scratch, import_archive(name.path, name.ref, *scratch), what);
 }
 
 Inspection look_at(const Endpoint &endpoint, const InspectWhat &what, const RegistryOptions &options,
                    sdk::Observer &observer) {
-  RegistryOptions how = options;
-  how.insecure = how.insecure || endpoint.insecure;
-  Registry registry(endpoint.reference.registry, how, observer);
+  Registry registry(endpoint.reference.registry, options, observer);
   const std::string &repository = endpoint.reference.repository;
   const Reader reader{
       [&](const Descriptor &part) { return registry.manifest(repository, part.digest.str()); },
@@ -231,16 +206,10 @@ Inspection inspect(const ImageName &name, const InspectWhat &what, const Registr
     case Kind::registry:
       break;
   }
-  for (const Endpoint &endpoint : RegistriesConf::load().to_pull(name.reference)) {
-    try {
-      return look_at(endpoint, what, options, observer);
-    } catch (const sdk::Error &error) {
-      if (!endpoint.mirror || error.status == PIPE_E_CANCELLED) throw;
-      observer.log(sdk::Level::warning,
-                   fmt::format("mirror {}: {}", endpoint.reference.registry, error.message));
-    }
-  }
-  throw sdk::Error(PIPE_E_INTERNAL, "a name without a place to look for it");
+  return ask_in_turn(name.reference, options, observer,
+                     [&](const Endpoint &endpoint, const RegistryOptions &how) {
+                       return look_at(endpoint, what, how, observer);
+                     });
 }
 
 std::vector<StoreEntry> list_store(const Store &store) {

@@ -1,6 +1,7 @@
 #include <pipe/oci/pushed.hpp>
 
 #include <fmt/core.h>
+#include <pipe/oci/place.hpp>
 
 #include <algorithm>
 
@@ -51,8 +52,8 @@ void Pushed::forget(Run &run) const {
 }
 
 void Pushed::take_back(Run &run, const RegistryOptions &options) const {
-  const Reference place = Reference::parse(name);
-  Registry registry(place.registry, options, run);
+  const auto [place, how] = place_of(Reference::parse(name), options);
+  Registry registry(place.registry, how, run);
   registry.expect_push(place.repository);
   const auto there = registry.head_manifest(place.repository, place.identifier());
   if (!there) return;

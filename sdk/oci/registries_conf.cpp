@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <toml++/toml.h>
 #include <pipe/http/client.hpp>
+#include <pipe/oci/place.hpp>
 
 #include <arpa/inet.h>
 
@@ -393,6 +394,12 @@ std::optional<std::string> RegistriesConf::other_meaning(std::string_view text) 
   }
   if (!search_ || search_->what.empty() || search_->what == "docker.io") return std::nullopt;
   return fmt::format("an image of {} ({})", search_->what, search_->file);
+}
+
+Place place_of(const Reference &reference, const RegistryOptions &options) {
+  Endpoint endpoint = RegistriesConf::load().to_push(reference);
+  RegistryOptions how = options_for(endpoint, options);
+  return {.reference = std::move(endpoint.reference), .options = std::move(how)};
 }
 
 RegistryOptions options_for(const Endpoint &place, const RegistryOptions &step) {

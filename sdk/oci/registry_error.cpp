@@ -131,6 +131,12 @@ std::int64_t retry_after(const http::Headers &headers) {
 void throw_status(const http::Response &response, const std::string &what) {
   const int status = response.status;
   std::string message = fmt::format("{}: {}{}", what, status, explain(response));
+  // nginx asks for a client certificate in the handshake, and complains in an answer.
+  if (status == 400 && (response.body.find("No required SSL certificate was sent") != std::string::npos ||
+                        response.body.find("The SSL certificate error") != std::string::npos))
+    throw sdk::Error(PIPE_E_DENIED, std::move(message),
+                     "it wants a client certificate: name one with client_cert and client_key, or put it "
+                     "into Docker's certs.d, signed by a CA that this server trusts");
   if (status == 401 || status == 403)
     throw sdk::Error(PIPE_E_DENIED, std::move(message), "log in with an account that may do this");
   if (status == 404) throw sdk::Error(PIPE_E_NOT_FOUND, std::move(message), "check the name");

@@ -68,6 +68,27 @@ class Mirrors(NamesTest):
             self.assertEqual(self.pull(f"{registry.address}/app:1"), "")
             self.assertEqual(len(registry.requests), asked)
 
+    def test_is_not_blamed_for_what_fails_at_the_target(self):
+        def refuse(request):
+            return Answer(403) if request.method in ("POST", "PUT") else None
+
+        with FakeRegistry() as mirror, FakeRegistry(fault=refuse) as target:
+            mirror.add(APP, "library/app", "1")
+            self.mirrored(mirror.address)
+            self.registry.forget_requests()
+            said = self.failure("copy", r"403", **{"from": "app:1", "to": f"{target.address}/app:1"})
+            self.assertNotIn("passed over", said)
+            self.assertEqual(self.registry.requests, [])
+
+    def test_are_asked_for_what_people_want_to_see(self):
+        with FakeRegistry() as mirror:
+            mirror.add(APP, "library/app", "mirrored")
+            self.mirrored(f"127.0.0.1:{free_port()}", mirror.address)
+            seen = self.pipe.run(["image", "inspect", "docker://app:mirrored"])
+            self.assertIn(APP.digest, seen.out)
+            self.assertEqual(seen.err.count("is passed over"), 1, seen.err)
+            self.assertEqual(self.pipe.run(["image", "tags", "app"]).out.split(), ["mirrored"])
+
     def test_a_push_goes_to_the_registry(self):
         self.pull(f"{self.registry.address}/app:1")
         with FakeRegistry() as mirror:
@@ -90,6 +111,30 @@ class Rewritten(NamesTest):
         self.step("pull", image="example.com/team/app:1", policy="never")
         self.step("push", image="example.com/team/app:1", to="example.com/team/copy:1")
         self.assertEqual(self.registry.digest("library/copy", "1"), APP.digest)
+
+    def test_verify_and_down_go_where_the_image_was_pushed(self):
+        self.configure(f'[[registry]]\nprefix = "example.com/team"\nlocation = "{self.registry.address}/library"\n')
+        pipeline = self.pipe.write("p.toml", """schema = 1
+[[step]]
+uses = "copy"
+with.from = "example.com/team/app:1"
+with.to = "example.com/team/verified:1"
+[[step]]
+uses = "verify"
+with.image = "${steps.copy.image}"
+with.digest = "${steps.copy.digest}"
+""")
+        self.said("run", pipeline)
+        self.assertEqual(self.registry.digest("library/verified", "1"), APP.digest)
+        self.said("down", pipeline)
+        self.assertIsNone(self.registry.digest("library/verified", "1"))
+
+    def test_verify_asks_nobody_who_is_blocked(self):
+        self.configure(f'[[registry]]\nlocation = "{self.registry.address}"\nblocked = true\n')
+        self.registry.forget_requests()
+        for params in ({"registry": self.registry.address}, {"image": f"{self.registry.address}/app:1"}):
+            self.failure("verify", "is blocked by", **params)
+        self.assertEqual(self.registry.requests, [])
 
     def test_drop_ins_are_read(self):
         self.configure(

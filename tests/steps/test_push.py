@@ -43,7 +43,9 @@ class PlainRegistry(PushTest):
     def test_sends_the_image_with_its_digest(self):
         outputs = self.step("push", image=self.image, to=self.to)
         self.assertEqual(
-            outputs, {"image": self.to, "digest": APP.digest, "bytes": APP.size, "mounted": 0, "skipped": 0}
+            outputs,
+            {"image": self.to, "digest": APP.digest, "bytes": APP.size, "moved": len(APP.blobs), "mounted": 0,
+             "skipped": 0, "requests": 2 + 3 * len(APP.blobs), "retries": 0},
         )
         self.assertEqual(self.there(), APP.digest)
 

@@ -93,6 +93,36 @@ class Choice(SyncTest):
         self.sync(f"{self.source.address}/team/app:1.0", f"{other.address}/base:1", **{"from": None})
         self.assertEqual((self.tags(), self.tags("mirror/base")), (["1.0"], ["1"]))
 
+    def test_repositories_by_pattern(self):
+        for repository in ("team/app", "team/web", "other/app"):
+            self.fill(repository, {"1": BASE, "2": IMAGES["1.0"]})
+        outputs = self.sync("team/*:1")
+        self.assertEqual(outputs["copied"], 2)
+        self.assertEqual((self.tags("mirror/team/app"), self.tags("mirror/team/web")), (["1"], ["1"]))
+        self.assertEqual(self.tags("mirror/other/app"), [])
+        self.assertEqual(self.counts(self.sync("*:*")), {"copied": 4, "unchanged": 2, "failed": 0, "deleted": 0})
+        self.assertEqual(self.tags("mirror/other/app"), ["1", "2"])
+
+    def test_repositories_by_pattern_below_a_path_and_in_a_folder(self):
+        for repository in ("team/app", "team/web", "teams/app"):
+            self.fill(repository, {"1": BASE})
+        self.sync("*:1", **{"from": f"{self.source.address}/team"})
+        self.assertEqual((self.tags("mirror/app"), self.tags("mirror/web")), (["1"], ["1"]))
+        folder = f"oci:{self.folder / 'images'}"
+        self.step("sync", **{"from": self.source.address, "to": folder, "images": ["team*/app:1"]})
+        outputs = self.step("sync", **{"from": folder, "to": f"{self.target.address}/back", "images": ["*/teams/*:*"]})
+        self.assertEqual(outputs["copied"], 1)
+
+    def test_says_where_no_repository_or_no_catalog_is_there(self):
+        self.fill()
+        said = self.pipe.try_step("sync", **self.params("nothing/*:1"))
+        self.assertEqual(said.code, 0, said)
+        self.assertRegex(said.err, r"no repository of \S+ is named nothing/\*")
+        bare = self.registry(FakeRegistry)
+        self.failure("sync", rf"can't list the repositories of {bare.address}", r"name the repositories",
+                     **self.params("team/*:1", **{"from": bare.address}))  # fmt: skip
+        self.failure("sync", r"a pattern for repositories needs one registry", **self.params("team/*:1", **{"from": None}))
+
     def test_says_that_nothing_is_selected(self):
         self.fill()
         said = self.pipe.try_step("sync", **self.params("team/app:9.*"))
@@ -104,6 +134,7 @@ class Choice(SyncTest):
             (["team/app:[a"], r"neither a tag nor a pattern"),
             (["team/app:* newst=3"], r'no option \W*"newst'),
             (["a:1 as=x", "b:1 as=x"], r"would both be"),
+            (["team/*:1 as=x"], r"as=REPOSITORY go with one repository"),
             ([], r"`images` is empty"),
         ):
             with self.subTest(entries):
@@ -316,6 +347,33 @@ class Extras(SyncTest):
         self.assertEqual(outputs["deleted"], 1)
         self.assertEqual(sorted(n for n in target.manifests["team/app"] if ":" not in n), ["1"])
         self.assertIn(BASE.digest, target.manifests["team/app"])
+
+    def signed(self, image, tag):
+        """At the target as `tag`, with a signature."""
+        self.target.push(image, "mirror/app", tag)
+        signature = Artifact("application/vnd.oci.image.config.v1+json", tag.encode())
+        self.target.push(signature, "mirror/app", cosign_tag(image))
+        return cosign_tag(image)
+
+    def test_signatures_go_with_their_image_and_stay_with_one_that_stays(self):
+        self.source.push(BASE, "app", "1")
+        gone, stays = self.signed(IMAGES["1.0"], "old"), self.signed(IMAGES["1.1"], "2")
+        again = self.signed(IMAGES["edge"], "other")
+        self.target.push(IMAGES["edge"], "mirror/app", "x-same")
+        outputs = self.sync("app:1", "app:o*", delete_extra=True, delete_max=2)
+        self.assertEqual(self.tags("mirror/app"), sorted(["1", "2", "other", "x-same", stays, again]))
+        self.assertNotIn(gone, self.tags("mirror/app"))
+        self.assertEqual(outputs["deleted"], 2)
+
+    def test_are_deleted_where_registries_conf_has_the_images_written(self):
+        self.fill(images={"1.1": BASE})
+        self.pipe.write("home/.config/containers/registries.conf",
+                        f'[[registry]]\nprefix = "example.com/mirror"\nlocation = "{self.target.address}/moved"\n')  # fmt: skip
+        self.target.push(IMAGES["1.0"], "moved/team/app", "1.0")
+        outputs = self.step("sync", **{"from": self.source.address, "to": "example.com/mirror",
+                                       "images": ["team/app:1.*"], "delete_extra": True})  # fmt: skip
+        self.assertEqual((outputs["copied"], outputs["deleted"]), (1, 1))
+        self.assertEqual(self.tags("moved/team/app"), ["1.1"])
 
     def test_signatures_are_not_extra(self):
         self.source.push(INDEX, "app", "1")

@@ -69,6 +69,10 @@ TEST(ThrowStatus, TellsWhatCanPassFromWhatCannot) {
   EXPECT_EQ(thrown(answer(405, "")).hint, "the registry takes no changes: it is read-only, or a mirror");
   EXPECT_EQ(thrown(answer(413, "")).hint,
             "a proxy before the registry limits the size of a request (nginx: client_max_body_size)");
+  const sdk::Error nginx = thrown(
+      answer(400, "<html><head><title>400 No required SSL certificate was sent</title></head>", "text/html"));
+  EXPECT_EQ(nginx.status, PIPE_E_DENIED);
+  EXPECT_NE(nginx.hint.find("client_cert"), std::string::npos);
   EXPECT_EQ(thrown(answer(400, "no")).message, "can't read x: 400: no");
 }
 

@@ -42,6 +42,17 @@ TEST(Rule, TakesAHostWithAPort) {
   EXPECT_EQ(Rule::parse("app:/a/b/").tags.text(), "/a/b/");
 }
 
+TEST(Rule, TakesAPatternForRepositories) {
+  const Rule rule = Rule::parse("team/*:>=1 newest=2");
+  EXPECT_TRUE(rule.is_about_many());
+  EXPECT_FALSE(Rule::parse("team/app:1.*").is_about_many());
+  const Rule one = rule.for_repository("team/app");
+  EXPECT_EQ(one.repository, "team/app");
+  EXPECT_EQ(one.newest, 2u);
+  EXPECT_THAT(refusal("team/*:1 as=x"), HasSubstr("one repository"));
+  EXPECT_THAT(refusal("team/*@sha256:" + kHex), HasSubstr("one repository"));
+}
+
 TEST(Rule, TakesADigest) {
   const Rule rule = Rule::parse("app:1@sha256:" + kHex);
   EXPECT_EQ(rule.repository, "app");

@@ -21,6 +21,14 @@ std::vector<Repository> grouped(const std::vector<std::string> &entries, std::st
   return group(std::move(rules), filters, Place::parse(from), Place::parse(to));
 }
 
+TEST(Spread, PutsARuleOnceForEachRepositoryThatItMatches) {
+  const std::vector<Rule> rules{Rule::parse("team/*:1"), Rule::parse("team/app:2"), Rule::parse("none*:3")};
+  Tags seen;
+  for (const Rule &rule : spread(rules, {"other/app", "team/app", "team/deep/app"}))
+    seen.push_back(rule.repository + ":" + rule.tags.text());
+  EXPECT_THAT(seen, ElementsAre("team/app:1", "team/deep/app:1", "team/app:2"));
+}
+
 /// "from -> to" of the images of one entry.
 Tags routes(const std::string &entry, std::string_view from, std::string_view to, const Tags &tags = {}) {
   Tags routes;

@@ -64,9 +64,14 @@ class Copier {
   std::vector<std::string> tags(const Reference &repository);
   /// What both sides were asked for so far.
   Traffic traffic() const;
-  /// The registries of this job, for deletions and the like; `host` as in names.
-  Registry &source(const std::string &host);
-  Registry &target(const std::string &host);
+  /// All repositories of a registry that is copied from; throws as Registry::repositories.
+  std::vector<std::string> repositories(const std::string &host);
+  /// Where a repository is written to (`place_of`), for deletions and the like.
+  struct Target {
+    Registry &registry;
+    std::string repository;
+  };
+  Target target(const Reference &repository);
 
  private:
   struct State;

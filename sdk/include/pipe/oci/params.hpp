@@ -51,40 +51,4 @@ inline constexpr std::tuple kRegistryFields{
                {.help = kConcurrencyHelp, .min = 0, .max = 64, .fallback = "0"}),
     sdk::field("rate", &RegistryParams::rate, {.help = kRateHelp, .fallback = "0", .examples = "20MiB"})};
 
-/// The same for steps that read at one side and write at another.
-struct CopyParams {
-  bool from_insecure = false, to_insecure = false;
-  std::optional<sdk::Path> from_ca_file, to_ca_file;
-  std::int64_t concurrency = 0;
-  sdk::Bytes rate;
-
-  RegistryOptions from_options() const { return options(from_insecure, from_ca_file); }
-  RegistryOptions to_options() const { return options(to_insecure, to_ca_file); }
-
- private:
-  RegistryOptions options(bool insecure, const std::optional<sdk::Path> &ca_file) const {
-    RegistryParams one;
-    one.insecure = insecure;
-    one.ca_file = ca_file;
-    one.concurrency = concurrency;
-    one.rate = rate;
-    return one.registry_options();
-  }
-};
-
-inline constexpr std::tuple kCopyFields{
-    sdk::field("from_insecure", &CopyParams::from_insecure,
-               {.help = "At the source: allow plain http, or a certificate that nobody vouches for",
-                .fallback = "false"}),
-    sdk::field("from_ca_file", &CopyParams::from_ca_file,
-               {.help = "At the source: a CA to trust besides the system's (PEM)"}),
-    sdk::field("to_insecure", &CopyParams::to_insecure,
-               {.help = "At the target: allow plain http, or a certificate that nobody vouches for",
-                .fallback = "false"}),
-    sdk::field("to_ca_file", &CopyParams::to_ca_file,
-               {.help = "At the target: a CA to trust besides the system's (PEM)"}),
-    sdk::field("concurrency", &CopyParams::concurrency,
-               {.help = kConcurrencyHelp, .min = 0, .max = 64, .fallback = "0"}),
-    sdk::field("rate", &CopyParams::rate, {.help = kRateHelp, .fallback = "0", .examples = "20MiB"})};
-
 }  // namespace pipes::oci
