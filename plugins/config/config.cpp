@@ -150,12 +150,11 @@ constexpr Schema kConfig{
     std::tuple{
         field("path", &Outputs::path, {.help = "The file, as an absolute path"}),
         field("mount", &Outputs::mount,
-              {.help = "For `volumes` of `run`: the file, read-only, where the registry looks "
-                       "for it"}),
-        field("digest", &Outputs::digest,
-              {.help = "Of the content: as a label of the container, it makes `run` replace "
-                       "the container when the configuration changed",
-               .format = "digest"}),
+              {.help =
+                   "For `volumes` of `run`: a copy of the file that is named after its content, read-only, "
+                   "where the "
+                   "registry looks for it. Other settings make another copy, and `run` another container"}),
+        field("digest", &Outputs::digest, {.help = "Of the content", .format = "digest"}),
         field("version", &Outputs::version, {.help = "Major version of Distribution that it is for"})}};
 
 constexpr std::string_view kMark =
@@ -198,6 +197,22 @@ std::string random_secret() {
   return text;
 }
 
+constexpr std::size_t kCopyDigits = 12;
+
+/// Every copy of that file that there is: its name, a dot, hex digits.
+std::vector<fs::path> copies(const fs::path &path) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  const std::string stem = path.filename().string() + ".";
+  for (const auto &entry : fs::directory_iterator(path.parent_path(), error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(stem) && name.size() == stem.size() + kCopyDigits &&
+        name.find_first_not_of("0123456789abcdef", stem.size()) == std::string::npos)
+      found.push_back(entry.path());
+  }
+  return found;
+}
+
 /// A group that is named reads it too.
 oci::FileAccess access_of(const std::string &text) {
   const auto owner = oci::Owner::parse(text.empty() ? "self" : text);
@@ -215,7 +230,16 @@ struct Job {
   bool new_secret = false;  // `content` has one that nobody gave
   bool access_differs = false;
 
-  bool up_to_date() const { return current == content && !access_differs; }
+  /// What is mounted: a container that another one takes the place of, and that has to serve again when that
+  /// one does not get ready, must find the settings that it had.
+  fs::path copy() const { return copy_of(content); }
+  fs::path copy_of(const std::string &text) const {
+    return fmt::format("{}.{}", path.string(), oci::digest_of(text).hex().substr(0, kCopyDigits));
+  }
+  bool up_to_date() const {
+    return current == content && !access_differs && oci::read_settings(copy()) == content &&
+           oci::has_access(copy(), access);
+  }
 };
 
 Job job_for(const Params &p, int version) {
@@ -249,8 +273,14 @@ void report(Run &run, const Job &job) {
 
 void publish(Run &run, const Job &job) {
   run.output("path", job.path.string());
-  run.output("mount", fmt::format("{}:{}:ro", job.path.string(), job.version == 2 ? kPlace2 : kPlace3));
   run.output("version", std::int64_t{job.version});
+}
+
+/// What depends on the whole content.
+void publish_content(Run &run, const Job &job) {
+  run.output("mount", fmt::format("{}:{}:ro", job.copy().string(), job.version == 2 ? kPlace2 : kPlace3));
+  // http.secret is in it: nobody finds a password in the file by trying which one gives this digest.
+  run.output("digest", oci::digest_of(job.content).str());
 }
 
 void plan(Run &run, const Params &p) {
@@ -261,7 +291,7 @@ void plan(Run &run, const Params &p) {
   const Job job = job_for(p, *version);
   report(run, job);
   publish(run, job);
-  if (!job.new_secret) run.output("digest", oci::digest_of(job.content).str());
+  if (!job.new_secret) publish_content(run, job);
   if (job.up_to_date())
     run.verdict(Verdict::up_to_date, fmt::format("{} is as it should be", job.path.string()));
   else
@@ -277,7 +307,10 @@ void write(Run &run, const Job &job) {
   std::error_code error;
   if (!fs::exists(folder, error)) run.remember("folder:" + job.path.string(), folder.string());
   run.remember(file_key(job.path), "written");
+  oci::write_settings(job.copy(), job.content, job.access);
   oci::write_settings(job.path, job.content, job.access);
+  for (const fs::path &copy : copies(job.path))
+    if (copy != job.copy() && (!job.current || copy != job.copy_of(*job.current))) fs::remove(copy, error);
 }
 
 void run(Run &run, const Params &p) {
@@ -289,8 +322,7 @@ void run(Run &run, const Params &p) {
   const Job job = job_for(p, *version);
   report(run, job);
   publish(run, job);
-  // http.secret is in it: nobody finds a password in the file by trying which one gives this digest.
-  run.output("digest", oci::digest_of(job.content).str());
+  publish_content(run, job);
   if (job.up_to_date())
     return run.verdict(Verdict::up_to_date, fmt::format("{} is as it should be", job.path.string()));
   write(run, job);
@@ -309,6 +341,7 @@ void undo(Run &run, const Params &p) {
     return run.verdict(Verdict::up_to_date, fmt::format("{} stays", path.string()));
   }
   std::error_code error;
+  for (const fs::path &copy : copies(path)) fs::remove(copy, error);
   const bool removed = fs::remove(path, error);
   if (error) throw Error(PIPE_E_IO, fmt::format("can't remove {}: {}", path.string(), error.message()));
   run.forget(file_key(path));

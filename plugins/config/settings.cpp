@@ -282,8 +282,9 @@ void set_http(Tree &tree, const Params &p, const std::string &secret) {
 }
 
 void set_proxy(Tree &tree, const Params &p) {
+  const bool user = p.proxy_username && !p.proxy_username->empty();  // a variable that nobody set is empty
   if (!p.proxy_remoteurl) {
-    if (p.proxy_username || p.proxy_password || p.proxy_ttl || tree.has_section("proxy."))
+    if (user || p.proxy_password || p.proxy_ttl || tree.has_section("proxy."))
       refuse("settings of a pull-through cache are given, but not of what", "give `proxy_remoteurl`");
     return;
   }
@@ -292,13 +293,13 @@ void set_proxy(Tree &tree, const Params &p) {
       p.proxy_remoteurl->find("//hub.docker.com") != std::string::npos)
     refuse(fmt::format("{} is no registry: it is a web site", *p.proxy_remoteurl),
            "the registry of Docker Hub is https://registry-1.docker.io");
-  if (p.proxy_username.has_value() != p.proxy_password.has_value())
+  if (user != p.proxy_password.has_value())
     refuse("a user and a password belong together",
            "give both `proxy_username` and `proxy_password`, or neither");
   if (p.readonly)
     refuse("a pull-through cache can't be read-only: it writes what it fetches", "leave `readonly` out");
   tree.set("proxy.remoteurl", *p.proxy_remoteurl);
-  if (p.proxy_username) tree.set("proxy.username", *p.proxy_username);
+  if (user) tree.set("proxy.username", *p.proxy_username);
   if (p.proxy_password) tree.set("proxy.password", p.proxy_password->value);
   if (p.proxy_ttl) tree.set("proxy.ttl", go_duration(*p.proxy_ttl));
 }

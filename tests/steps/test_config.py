@@ -3,7 +3,6 @@
 import http.client
 import http.server
 import json
-import os
 import pathlib
 import re
 import ssl
@@ -74,13 +73,25 @@ class Config(StepTest):
     def test_a_file_that_only_its_reader_may_read_and_where_to_mount_it(self):
         made = self.write()
         self.assertEqual(made["path"], str(self.file))
-        self.assertEqual(made["mount"], f"{self.file}:/etc/docker/registry/config.yml:ro")
+        copy, place, mode = made["mount"].split(":")
+        self.assertEqual((place, mode), ("/etc/docker/registry/config.yml", "ro"))
+        self.assertEqual(copy, f"{self.file}.{made['digest'].removeprefix('sha256:')[:12]}")
+        self.assertEqual(pathlib.Path(copy).read_bytes(), self.file.read_bytes())
         self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
-        self.assertEqual(self.write(version=3)["mount"], f"{self.file}:/etc/distribution/config.yml:ro")
-        self.write(owner="4321:4322")
-        info = self.file.stat()
-        self.assertEqual((info.st_uid, info.st_gid, info.st_mode & 0o777), (4321, 4322, 0o640))
-        self.assertEqual(sorted(os.listdir(self.file.parent)), ["config.yml"])
+        self.assertTrue(self.write(version=3)["mount"].endswith(":/etc/distribution/config.yml:ro"))
+        made = self.write(owner="4321:4322")
+        for file in (self.file, pathlib.Path(made["mount"].split(":")[0])):
+            info = file.stat()
+            self.assertEqual((info.st_uid, info.st_gid, info.st_mode & 0o777), (4321, 4322, 0o640))
+
+    def test_the_copy_of_the_settings_before_stays_and_older_ones_go(self):
+        copies = [self.write(log_level=level)["mount"].split(":")[0] for level in ("error", "warn", "info", "debug")]
+        there = sorted(map(str, self.file.parent.iterdir()))
+        self.assertEqual(there, sorted([str(self.file), *copies[-2:]]))
+        self.assertIn('level: "info"', pathlib.Path(copies[-2]).read_text())
+        pathlib.Path(copies[-1]).unlink()
+        self.assertEqual(self.write(log_level="debug")["mount"].split(":")[0], copies[-1])
+        self.assertTrue(pathlib.Path(copies[-1]).exists())
 
     def test_a_second_run_changes_nothing_and_the_digest_is_the_contents(self):
         pipeline = self.pipeline()
