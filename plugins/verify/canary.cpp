@@ -1,3 +1,4 @@
+#include "canary_image.hpp"
 #include "check.hpp"
 #include "diagnosis.hpp"
 
@@ -7,61 +8,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 #include <utility>
 
 namespace verify {
 namespace {
-
-/// The smallest image there is: an empty tar archive, and a config that no other canary has.
-struct Canary {
-  std::string layer, config;
-  oci::Descriptor layer_descriptor, config_descriptor;
-  oci::Manifest manifest;
-};
-
-oci::Descriptor describe(std::string_view media_type, const std::string &bytes) {
-  return {.media_type = std::string(media_type), .digest = oci::digest_of(bytes), .size = bytes.size()};
-}
-
-std::string descriptor_json(const oci::Descriptor &d) {
-  return fmt::format(R"({{"mediaType":"{}","digest":"{}","size":{}}})", d.media_type, d.digest.str(), d.size);
-}
-
-std::string random_name() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}", random(), random());
-}
-
-Canary make_canary(std::string_view nonce) {
-  Canary canary;
-  canary.layer = std::string(1024, '\0');
-  canary.layer_descriptor = describe(oci::kOciLayer, canary.layer);
-  const oci::Platform platform = oci::Platform::host();
-  canary.config =
-      fmt::format(R"({{"architecture":"{}","os":"{}","config":{{"Labels":{{"pipe.canary":"{}"}}}},)"
-                  R"("rootfs":{{"type":"layers","diff_ids":["{}"]}}}})",
-                  platform.architecture, platform.os, nonce, canary.layer_descriptor.digest.str());
-  canary.config_descriptor = describe(oci::kOciConfig, canary.config);
-  canary.manifest = oci::parse_manifest(
-      fmt::format(R"({{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[{}]}})", oci::kOciManifest,
-                  descriptor_json(canary.config_descriptor), descriptor_json(canary.layer_descriptor)),
-      oci::kOciManifest);
-  return canary;
-}
-
-/// Whether the registry deletes, asked by deleting what is not there yet. Where it does not, each canary
-/// would stay for ever: then they all take one tag.
-bool can_delete(Target &target, const Canary &canary) {
-  try {
-    target.registry.delete_manifest(target.canary_repository, canary.manifest.digest.str());
-  } catch (const sdk::Error &error) {
-    if (error.status == PIPE_E_NOT_FOUND) return true;
-    if (error.status == PIPE_E_DENIED || error.status == PIPE_E_INVALID) return false;
-    throw;
-  }
-  return true;
-}
 
 pipes::http::Source source_of(const std::string &bytes, std::uint64_t offset) {
   return [&bytes, at = static_cast<std::size_t>(offset)](char *data, std::size_t size) mutable {
@@ -87,7 +37,7 @@ void pull_blob(Target &target, const oci::Descriptor &blob) {
 }
 
 /// Pushes, then pulls by tag and by digest. `stage` says what is being done, for the report.
-void fly(Target &target, const Canary &canary, const std::string &tag, std::string &stage) {
+void fly(Target &target, const CanaryImage &canary, const std::string &tag, std::string &stage) {
   stage = "the upload of a blob";
   push_blob(target, canary.layer_descriptor, canary.layer);
   push_blob(target, canary.config_descriptor, canary.config);
@@ -107,7 +57,7 @@ void fly(Target &target, const Canary &canary, const std::string &tag, std::stri
 }
 
 /// Takes the canary away again; what can't be is said in `result`.
-void clean_up(Target &target, const Canary &canary, const std::string &name, Result &result) {
+void clean_up(Target &target, const CanaryImage &canary, const std::string &name, Result &result) {
   try {
     target.registry.delete_manifest(target.canary_repository, canary.manifest.digest.str());
   } catch (const sdk::Error &error) {
@@ -119,15 +69,28 @@ void clean_up(Target &target, const Canary &canary, const std::string &name, Res
 
 }  // namespace
 
+bool can_delete(Target &target, const std::string &digest) {
+  try {
+    target.registry.delete_manifest(target.canary_repository, digest);
+  } catch (const sdk::Error &error) {
+    if (error.status == PIPE_E_NOT_FOUND) return true;
+    if (error.status == PIPE_E_DENIED || error.status == PIPE_E_INVALID) return false;
+    throw;
+  }
+  return true;
+}
+
 Result check_canary(Target &target) {
   Result result{.check = "canary"};
   std::string stage = "asking whether it deletes";
-  const std::string nonce = random_name();
-  const Canary canary = make_canary(nonce);
+  const std::string nonce = random_nonce();
+  // The same layer each time: what an upload needs is there to be seen, and nothing is left to be collected
+  // but a config.
+  const CanaryImage canary = make_canary(nonce, "canary", target.canary_size);
   std::string name = target.registry.host() + "/" + target.canary_repository;
   result.asked = fmt::format("push and pull of {}", name);
   try {
-    const bool deletes = can_delete(target, canary);
+    const bool deletes = can_delete(target, canary.manifest.digest.str());
     const std::string tag = deletes ? "canary-" + nonce : "canary";
     name += ":" + tag;
     result.asked = fmt::format("push and pull of {}", name);

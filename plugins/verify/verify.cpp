@@ -8,6 +8,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
 #include <utility>
 
 namespace {
@@ -20,6 +22,10 @@ struct Params : pipes::oci::RegistryParams {
   std::optional<std::string> registry, image, digest, container, engine;
   std::vector<std::string> checks;
   std::string canary_repository;
+  Bytes canary_size, min_free;
+  std::optional<std::string> data;
+  Duration min_validity{};
+  std::optional<Path> report_file;
 };
 
 struct Outputs {
@@ -40,14 +46,34 @@ constexpr Schema kVerify{
                 {.help =
                      "What to check; by default `api`, `image` if one is given, `container` if one is given",
                  .fallback = "[]",
-                 .choices = "api image content canary container"}),
+                 .choices = "api auth tls image content canary engine storage config container"}),
             field("container", &Params::container,
                   {.help = "Container that must run, as its engine names it"}),
             field("engine", &Params::engine,
                   {.help = "Container engine: docker, podman, or its address; by default the one `run` would "
                            "take"}),
             field("canary_repository", &Params::canary_repository,
-                  {.help = "Repository that the canary is pushed to", .fallback = "\"pipe-canary\""})},
+                  {.help = "Repository that the canary is pushed to", .fallback = "\"pipe-canary\""}),
+            field("canary_size", &Params::canary_size,
+                  {.help = "Size of its layer: as much as a proxy or a disk must take; nginx refuses more "
+                           "than 1 MiB "
+                           "unless it is told not to",
+                   .min = 0,
+                   .max = 1LL << 30,
+                   .fallback = "\"2MiB\""}),
+            field("data", &Params::data,
+                  {.help = "Where the images are, for the check `storage`: a folder or a named volume; by "
+                           "default what "
+                           "`container` mounts at /var/lib/registry",
+                   .examples = "registry-data\n/srv/registry"}),
+            field("min_free", &Params::min_free,
+                  {.help = "How much room must be left there", .min = 0, .fallback = "\"1GiB\""}),
+            field("min_validity", &Params::min_validity,
+                  {.help = "How long the certificate must still last", .min = 0, .fallback = "\"14d\""}),
+            field("report_file", &Params::report_file,
+                  {.help = "A file to write the report to, whether the checks pass or not: .json, .xml "
+                           "(JUnit) or .txt",
+                   .examples = "verify.xml"})},
         pipes::oci::kRegistryFields),
     std::tuple{field("report", &Outputs::report,
                      {.help = "JSON: for each check what was asked, what came, cause and remedy"}),
@@ -61,7 +87,10 @@ struct Job {
   std::optional<pipes::oci::Digest> digest;
 
   bool asks(std::string_view check) const { return std::ranges::find(checks, check) != checks.end(); }
-  bool asks_registry() const { return checks != std::vector<std::string>{"container"}; }
+  bool asks_registry() const {
+    return std::ranges::any_of(checks,
+                               [](const std::string &c) { return c != "container" && c != "storage"; });
+  }
 };
 
 pipes::oci::Reference image_in_registry(const std::string &text) {
@@ -114,7 +143,9 @@ Job read(const Params &p) {
   }
   if (p.digest) job.digest = pipes::oci::Digest::parse(*p.digest);
   require(job, {"image", "content"}, p.image.has_value(), "image");
-  require(job, {"api", "canary"}, !job.registry.empty(), "registry");
+  require(job, {"api", "auth", "tls", "canary", "engine", "config"}, !job.registry.empty(), "registry");
+  require(job, {"storage"}, p.data || p.container, "data");
+  if (p.report_file) verify::check_report_name(p.report_file->value);
   require(job, {"container"}, p.container.has_value(), "container");
   if (job.digest && !job.asks("image") && !job.asks("content")) {
     throw Error(PIPE_E_INVALID, "a digest is given, but no check looks at it", "add \"image\" to `checks`");
@@ -123,7 +154,7 @@ Job read(const Params &p) {
 }
 
 std::string what_is_checked(const Job &job, const Params &p) {
-  if (!job.asks_registry()) return *p.container;
+  if (!job.asks_registry()) return p.container ? *p.container : *p.data;
   return job.image ? job.image->familiar() : job.registry;
 }
 
@@ -159,11 +190,17 @@ std::vector<Result> check_registry(Run &run, const Params &p, const Job &job) {
                 .observer = run,
                 .image = job.image ? std::optional(place) : std::nullopt,
                 .digest = job.digest,
-                .canary_repository = p.canary_repository};
-  const std::pair<std::string, Result (*)(Target &)> all[] = {{"api", verify::check_api},
-                                                              {"image", verify::check_image},
-                                                              {"content", verify::check_content},
-                                                              {"canary", verify::check_canary}};
+                .canary_repository = p.canary_repository,
+                .canary_size = static_cast<std::size_t>(p.canary_size.value),
+                .options = p.registry_options(),
+                .container = p.container.value_or(""),
+                .engine = p.engine.value_or("")};
+  const int days = static_cast<int>(std::chrono::duration_cast<std::chrono::days>(p.min_validity).count());
+  const auto tls = [days](Target &to) { return verify::check_tls(to, days); };
+  const std::pair<std::string, std::function<Result(Target &)>> all[] = {
+      {"api", verify::check_api},       {"auth", verify::check_auth},       {"tls", tls},
+      {"image", verify::check_image},   {"content", verify::check_content}, {"canary", verify::check_canary},
+      {"engine", verify::check_engine}, {"config", verify::check_config}};
   std::vector<Result> results;
   pipe_status api = PIPE_OK;
   for (const auto &[name, check] : all) {
@@ -191,6 +228,13 @@ void run(Run &run, const Params &p) {
     results.push_back(verify::check_container(*p.container, p.engine.value_or(""), job.registry, run));
     tell(run, results.back());
   }
+  if (job.asks("storage")) {
+    results.push_back(verify::check_storage(p.data.value_or(""), p.container.value_or(""),
+                                            p.engine.value_or(""),
+                                            static_cast<std::uint64_t>(p.min_free.value), run));
+    tell(run, results.back());
+  }
+  if (p.report_file) verify::write_report(p.report_file->value, results, what_is_checked(job, p));
   run.output("report", verify::report_json(results));
   verify::throw_failures(results, what_is_checked(job, p));
   run.verdict(Verdict::up_to_date, fmt::format("{} passed {}", what_is_checked(job, p), list_of(job.checks)));

@@ -132,6 +132,21 @@ struct Engine::State {
     return response;
   }
 
+  /// Sends a request whose answer is a stream of progress, with a failure in it or without.
+  void follow(http::Request request, const std::string &login, std::string_view what) {
+    std::optional<std::string> failure;
+    JsonSplitter messages([&](std::string_view object) {
+      const StreamMessage message = parse_stream_message(object);
+      if (message.error && !failure) failure = message.error;
+    });
+    request.headers.emplace_back("X-Registry-Auth", login);
+    request.no_progress = kLoadLimit;
+    request.sink = [&](const char *data, std::size_t count) { messages.feed({data, count}); };
+    send(request, what);
+    if (failure) throw answer_error(500, what, *failure);
+    messages.finish();
+  }
+
   void negotiate_version();
 
   Endpoint endpoint;
@@ -315,6 +330,33 @@ void Engine::remove_image(const std::string &name) {
                fmt::format("removing the image {}", name), true);
 }
 
+namespace {
+
+/// "host:5000/app:1" -> the name and the tag.
+std::pair<std::string, std::string> split_tag(const std::string &name) {
+  const auto colon = name.rfind(':');
+  return {name.substr(0, colon), name.substr(colon + 1)};
+}
+
+}  // namespace
+
+void Engine::push_image(const std::string &name, const std::string &login, bool verify_tls) {
+  const auto [image, tag] = split_tag(name);
+  state_->follow(state_->post(fmt::format("/images/{}/push?tag={}{}", encode_name(image),
+                                          http::encode_component(tag), verify_tls ? "" : "&tlsVerify=false")),
+                 login, fmt::format("pushing {}", name));
+}
+
+void Engine::pull_image(const std::string &name, const std::string &login, bool verify_tls) {
+  const auto [image, tag] = split_tag(name);
+  std::string path = fmt::format("/images/create?fromImage={}&tag={}", http::encode_component(image),
+                                 http::encode_component(tag));
+  // Podman's own pull knows of it; its Docker-like one passes over it (4.3).
+  if (!verify_tls && version().name == "podman")
+    path = fmt::format("/libpod/images/pull?reference={}&tlsVerify=false", http::encode_component(name));
+  state_->follow(state_->post(path), login, fmt::format("pulling {}", name));
+}
+
 bool Container::has_env(const std::string &wanted, const std::string &value) const {
   if (seen_earlier) {
     const auto hash = env_hashes.find(wanted);
@@ -419,6 +461,13 @@ bool Engine::has_volume(const std::string &name) {
              ->send(state_->request("GET", "/volumes/" + http::encode_component(name)),
                     fmt::format("looking for the volume {}", name), true)
              .status != 404;
+}
+
+std::optional<std::string> Engine::volume_path(const std::string &name) {
+  const auto answer = state_->send(state_->request("GET", "/volumes/" + http::encode_component(name)),
+                                   fmt::format("looking for the volume {}", name), true);
+  if (answer.status == 404) return std::nullopt;
+  return text_member(answer.body, "Mountpoint");
 }
 
 void Engine::create_volume(const std::string &name, const std::map<std::string, std::string> &labels) {

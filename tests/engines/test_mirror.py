@@ -4,13 +4,12 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import tempfile
 import unittest
 
-from engines import Dockerd, remove_podman_container
+from engines import Dockerd
 from pipe import SOURCE, Pipe
 from registries import Image, Registry, free_port
 from test_pipelines import build_image, recap
@@ -97,18 +96,6 @@ class MirrorPipeline:
         self.assertEqual(self.pull("other"), self.digest)
         self.assertFalse(any(method == "GET" and "/blobs/" in path for method, path in self.hub.asked_for()))
 
-    def test_another_upstream_makes_another_container(self):
-        self.call("run")
-        changed = self.call("run", upstream=f"http://{self.host}:{free_port()}", expect=1)
-        self.assertRegex(changed.err, "proxy.remoteurl")
-        # The new one can't start without its upstream: the earlier one is back, and serves.
-        self.assertEqual(self.pull("after"), self.digest)
-
-    def test_nothing_can_be_pushed_and_verify_says_why(self):
-        self.call("run")
-        failed = self.pipe.try_step("verify", registry=self.address, checks=["canary"])
-        self.assertIn("a pull-through cache", failed.err)
-
     def test_a_password_is_in_the_file_and_in_nothing_that_the_engine_shows(self):
         self.pipe.env["MIRROR_PASSWORD"] = "hunter2-of-the-hub"
         self.call("run", username="me")
@@ -141,28 +128,6 @@ class OnDocker(MirrorPipeline, unittest.TestCase):
 
     def inspect(self, name):
         return self.docker.inspect(name)
-
-
-class OnPodman(MirrorPipeline, unittest.TestCase):
-    engine = "podman"
-
-    @classmethod
-    def setUpClass(cls):
-        said = subprocess.check_output(["podman", "network", "inspect", "podman"], text=True)
-        cls.host = re.search(r'"gateway": "([^"]+)"', said)[1]
-        super().setUpClass()
-
-    def remove(self, name):
-        remove_podman_container(name)
-
-    def remove_volume(self, name):
-        subprocess.run(["podman", "volume", "rm", "--force", name], check=False, capture_output=True)
-
-    def has_volume(self, name):
-        return subprocess.run(["podman", "volume", "exists", name], check=False).returncode == 0
-
-    def inspect(self, name):
-        return json.loads(subprocess.check_output(["podman", "inspect", name]))
 
 
 if __name__ == "__main__":

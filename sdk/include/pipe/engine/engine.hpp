@@ -129,6 +129,11 @@ class Engine {
   /// `name` is a full reference with a tag.
   void tag_image(const std::string &image, const std::string &name);
   void remove_image(const std::string &name);
+  /// Has the engine push to, or pull from, the registry in `name` (with a tag), as `docker push` would. `login`
+  /// is X-Registry-Auth (oci::engine_login). `verify_tls` false matters to Podman only: Docker has
+  /// insecure-registries for it. What its stream tells of a failure is thrown.
+  void push_image(const std::string &name, const std::string &login, bool verify_tls = true);
+  void pull_image(const std::string &name, const std::string &login, bool verify_tls = true);
 
   /// Where podman is started on demand (90 ms), a container that `keep_in_sight` noted is answered for from
   /// that note, as long as its process runs: same boot, same process, same podman.
@@ -148,6 +153,8 @@ class Engine {
   /// The last lines of stdout and stderr together.
   std::string logs(const std::string &id, int lines);
   bool has_volume(const std::string &name);
+  /// Where a named volume lies on the engine's machine; nothing if there is none.
+  std::optional<std::string> volume_path(const std::string &name);
   void create_volume(const std::string &name, const std::map<std::string, std::string> &labels);
   void remove_volume(const std::string &name);
 

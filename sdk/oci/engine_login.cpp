@@ -1,0 +1,33 @@
+#include <pipe/oci/engine_login.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+#include "base64.hpp"
+#include "credentials.hpp"
+
+namespace pipes::oci {
+
+std::string engine_login(const std::string &registry, const std::string &repository, const RegistryOptions &,
+                         const sdk::Observer &observer) {
+  const Credentials found = find_credentials(registry, repository, observer);
+  nlohmann::json login = nlohmann::json::object();
+  // Docker drops a login whose address is not the one it talks to; Docker Hub's has a name of its own.
+  if (!found.empty())
+    login["serveraddress"] = registry == "docker.io" ? "https://index.docker.io/v1/" : registry;
+  if (!found.identity_token.empty()) {
+    login["identitytoken"] = found.identity_token;
+  } else if (!found.registry_token.empty()) {
+    login["registrytoken"] = found.registry_token;
+  } else if (!found.username.empty()) {
+    login["username"] = found.username;
+    login["password"] = found.password;
+  }
+  std::string text = encode_base64(login.dump());
+  std::ranges::replace(text, '+', '-');
+  std::ranges::replace(text, '/', '_');
+  return text;
+}
+
+}  // namespace pipes::oci
