@@ -17,7 +17,8 @@ namespace {
 constexpr std::size_t kShown = 5;  // of the settings that could be meant
 
 std::vector<Option> options() {
-  std::vector<Option> all{{"data", "", "Take data away, too: volumes and what is in them"}};
+  std::vector<Option> all{{"data", "", "Take data away, too: volumes and what is in them"},
+                          {"dry-run", "", "Only say what would be taken back"}};
   for (const auto &group : {input_options(), common_options()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
@@ -56,6 +57,7 @@ int run(const Words &words) {
   SessionOptions how = session_options(*args);
   how.operation = Operation::undo;
   how.undo_data = args->has("data");
+  how.dry_run = args->has("dry-run");
 
   Session session(how);  // before anything is read
   PluginRegistry plugins = registry(*args);
@@ -73,9 +75,10 @@ int run(const Words &words) {
 
 const Verb kDown{
     "down",
-    "FILE [--data] …",
+    "FILE [--data] [--dry-run] …",
     "Take back what `run` made, but no data",
-    "Undoes the steps of a pipeline, the last one first. Only what they made is taken away, never what\n"
+    "Undoes the steps of a pipeline, each before those that it needs. Only what they made is taken away, "
+    "never what\n"
     "was there before; data stays unless --data is given. What was made with other settings is taken back\n"
     "with the same --set words, --var-file and environment; if that is all there is, without them, too.\n\n"
     "  pipe down pipelines/registry.toml",

@@ -113,7 +113,7 @@ std::unique_ptr<EventSink> printer(const SessionOptions &options, TextOut &out, 
   const auto color = [](int fd) { return colored(fd) ? Color::on : Color::off; };
   OutputMode mode = options.output;
   if (mode == OutputMode::json && !options.single_step) return std::make_unique<JsonPrinter>(out);
-  if (options.operation == Operation::plan) {
+  if (options.operation == Operation::plan || options.dry_run) {
     return std::make_unique<PlanPrinter>(out, err, color(STDOUT_FILENO));
   }
   if (mode == OutputMode::automatic) {
@@ -242,12 +242,13 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
         const std::filesystem::path state = memory_folder(plan.name, plan.file);
         known.emplace(state);
         memory = std::make_unique<SettingsMemory>(state, known->folder(settings), redactor);
-        lock(held, state, plan);
+        if (!options_.dry_run) lock(held, state, plan);
         if (!chosen.empty()) earlier = remembered_results(plan, chosen, *memory);
         if (options_.operation == Operation::run) known->begin(settings);
       }
-      folder =
-          make_run_folder(state_home(), options_.single_step ? "step-" + plan.name : plan.name, clock.wall());
+      if (!options_.dry_run)
+        folder = make_run_folder(state_home(), options_.single_step ? "step-" + plan.name : plan.name,
+                                 clock.wall());
     } catch (const std::filesystem::filesystem_error &e) {
       no_record(fmt::format("cannot create {}: {}", e.path1().string(), e.code().message()));
     } catch (const std::system_error &e) {
@@ -288,6 +289,7 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
   RunOptions how{.operation = options_.operation,
                  .jobs = options_.jobs,
                  .undo_data = options_.undo_data,
+                 .dry_run = options_.dry_run,
                  .id = folder.filename().string(),
                  .about = std::move(about),
                  .chosen = chosen,
@@ -297,7 +299,8 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
                  .random = [&] { return std::uniform_real_distribution(0.0, 1.0)(generator); }};
   const RunOutcome outcome = Scheduler(plan, *runner, clock, reporter, *memory, std::move(how)).run();
 
-  if (known && outcome.status == "ok" && options_.operation == Operation::undo && options_.undo_data) {
+  const bool undone = options_.operation == Operation::undo && !options_.dry_run && outcome.status == "ok";
+  if (known && undone && options_.undo_data) {
     known->end(settings);
   }
   for (const std::unique_ptr<Report> &report : reports) report->finish();

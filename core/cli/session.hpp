@@ -23,6 +23,7 @@ struct SessionOptions {
   OutputMode output = OutputMode::automatic;
   int jobs = 1;
   bool undo_data = false;
+  bool dry_run = false;  // undo: only say what would be taken back
   bool isolated = true;  // a process for each step
   // `pipe step`: there is no state to keep, and --output json prints the outputs instead of the events.
   bool single_step = false;

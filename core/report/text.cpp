@@ -202,8 +202,7 @@ std::string plan_recap(const Counts &c) {
   add(c.remove, "to remove");
   add(c.unknown, "unknown");
   add(c.failed, "failed");
-  if (out.empty() && c.not_run == 0 && c.cancelled == 0)
-    return "No changes: everything is as the file says.\n";
+  if (out.empty() && c.not_run == 0 && c.cancelled == 0) return "No changes.\n";
   add(c.skipped, "skipped");
   add(c.unchanged, "up to date");
   add(c.not_run + c.cancelled, "not looked at");

@@ -88,4 +88,19 @@ void KnownSettings::prune() const {
   for (std::size_t i = kKept; i < all.size(); ++i) std::filesystem::remove_all(all[i].folder);
 }
 
+Value::Map SettingsMemory::made(const std::string &step) const {
+  Value::Map here = outputs_.remembered(step);
+  const Value::Map all = notes_.remembered(step);
+  std::erase_if(here, [&](const auto &note) {
+    return std::ranges::none_of(all, [&](const auto &other) { return other.first == note.first; });
+  });
+  return here;
+}
+
+std::string SettingsMemory::remember(const std::string &step, const std::string &key, const Value &value) {
+  std::string problem = notes_.remember(step, key, value);
+  if (problem.empty()) outputs_.remember(step, key, value);  // only for `down --dry-run`
+  return problem;
+}
+
 }  // namespace pipes

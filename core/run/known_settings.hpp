@@ -49,16 +49,15 @@ class SettingsMemory final : public Memory {
                  const Redactor &redactor)
       : notes_(memory, redactor), outputs_(settings, redactor) {}
   Value::Map remembered(const std::string &step) const override { return notes_.remembered(step); }
-  std::string remember(const std::string &step, const std::string &key, const Value &value) override {
-    return notes_.remember(step, key, value);
-  }
+  Value::Map made(const std::string &step) const override;
+  std::string remember(const std::string &step, const std::string &key, const Value &value) override;
   Value::Map outputs(const std::string &step) const override { return outputs_.outputs(step); }
   void keep_outputs(const std::string &step, const Value::Map &outputs) override {
     outputs_.keep_outputs(step, outputs);
   }
 
  private:
-  DiskMemory notes_, outputs_;
+  DiskMemory notes_, outputs_;  // outputs_ has notes, too: those of these settings
 };
 
 }  // namespace pipes

@@ -3,8 +3,12 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace pipes {
+
+/// How the name of a note begins that stands for data: what only `pipe down --data` takes away.
+inline constexpr std::string_view kDataNote = "data ";
 
 /// What steps leave behind for `undo`: what they remembered, and their outputs (which the parameters of
 /// later steps refer to).
@@ -12,6 +16,8 @@ class Memory {
  public:
   virtual ~Memory() = default;
   virtual Value::Map remembered(const std::string &step) const = 0;
+  /// Of that, what was remembered with the settings of this run.
+  virtual Value::Map made(const std::string &step) const { return remembered(step); }
   /// On disk once this returns; null forgets. Says what went wrong, or nothing.
   virtual std::string remember(const std::string &step, const std::string &key, const Value &) = 0;
   virtual Value::Map outputs(const std::string &step) const = 0;

@@ -63,14 +63,11 @@ RunOutcome Scheduler::run() {
       run_graph(main, all);
       break;
     case Operation::undo: {
-      std::vector<std::uint32_t> newest_first;
       for (std::uint32_t node = 0; node < main; ++node) {
         results_[node].outputs = memory_.outputs(plan_.nodes[node].id);
         results_[node].state = results_[node].outputs.empty() ? State::unknown : State::unchanged;
-        if (!plan_.nodes[node].barrier) newest_first.push_back(node);
       }
-      std::ranges::reverse(newest_first);
-      undo(newest_first);
+      options_.dry_run ? foresee_undo(newest_first(main)) : undo(newest_first(main));
       break;
     }
   }
@@ -119,6 +116,45 @@ std::vector<std::uint32_t> Scheduler::to_roll_back() const {
     if (plan_.nodes[*at].rollback && results_[*at].state != State::unchanged) nodes.push_back(*at);
   }
   return nodes;
+}
+
+/// The steps before `end`, each before those that it needs; of those that need nothing of each other, the
+/// last one of the file first.
+std::vector<std::uint32_t> Scheduler::newest_first(std::uint32_t end) const {
+  std::vector<std::size_t> missing(end);
+  std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> ready;
+  for (std::uint32_t node = 0; node < end; ++node) {
+    missing[node] = plan_.nodes[node].needs.size();
+    if (missing[node] == 0) ready.push(node);
+  }
+  std::vector<std::uint32_t> order;
+  while (!ready.empty()) {
+    const std::uint32_t node = ready.top();
+    ready.pop();
+    if (!plan_.nodes[node].barrier) order.push_back(node);
+    for (const std::uint32_t dependent : dependents_[node]) {
+      if (dependent < end && --missing[dependent] == 0) ready.push(dependent);
+    }
+  }
+  std::ranges::reverse(order);
+  return order;
+}
+
+void Scheduler::foresee_undo(const std::vector<std::uint32_t> &nodes) {
+  for (const std::uint32_t node : nodes) {
+    Attempt attempt{.operation = Operation::plan, .started = clock_.now()};
+    std::string goes, stays;
+    for (const auto &[key, value] : memory_.made(plan_.nodes[node].id)) {
+      const bool is_data = key.starts_with(kDataNote);
+      std::string &list = is_data && !options_.undo_data ? stays : goes;
+      list += (list.empty() ? "" : ", ") + (is_data ? key.substr(kDataNote.size()) : key);
+    }
+    attempt.verdict = goes.empty() ? Verdict::up_to_date : Verdict::remove;
+    if (goes.empty()) goes = plan_.nodes[node].schema->has_undo ? "nothing that it made" : "nothing to undo";
+    if (!stays.empty()) goes += "; stays, as it is data: " + stays;
+    const State state = attempt.verdict == Verdict::remove ? State::unknown : State::unchanged;
+    report_end(node, attempt, {state, {}, {}}, goes);
+  }
 }
 
 void Scheduler::undo(const std::vector<std::uint32_t> &nodes) {

@@ -25,6 +25,7 @@ struct RunOptions {
   Operation operation = Operation::run;  // undo: `pipe down`
   int jobs = 4;
   bool undo_data = false;                // undo may take data away, too
+  bool dry_run = false;                  // undo: only say what it would take back, as steps remember
   std::string id;                        // ${run.id}
   Value::Map about = {};                 // what run_started tells beside its own members
   Chosen chosen = {};                    // the nodes that are to run; empty: all
@@ -60,6 +61,8 @@ class Scheduler {
   // Phases.
   void run_graph(std::uint32_t first, std::uint32_t last);
   void undo(const std::vector<std::uint32_t> &nodes);
+  void foresee_undo(const std::vector<std::uint32_t> &nodes);
+  std::vector<std::uint32_t> newest_first(std::uint32_t end) const;
   std::vector<std::uint32_t> to_roll_back() const;
 
   // The graph.

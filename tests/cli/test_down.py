@@ -122,6 +122,40 @@ class PlanAndDown(CliCase):
         self.assertFalse(two.exists())
         self.assert_code(self.pipe.run(["down", path]), 0)
 
+    def test_dry_run_says_what_would_go_and_touches_nothing(self):
+        before = self.pipe.run(["down", self.path, "--dry-run"])
+        self.assert_code(before, 0)
+        self.assertNotIn("remove", before.out)
+        self.pipe.run(["run", self.path])
+        journals = len(self.pipe.journals())
+        result = self.pipe.run(["down", self.path, "--dry-run"])
+        self.assert_code(result, 0)
+        self.assertRegex(result.out, r"- keep +remove +\S")
+        self.assertLess(result.out.index("last"), result.out.index("keep"))
+        self.assertIn("2 to remove", result.out)
+        self.assertTrue(self.out.exists())
+        self.assertNotIn("undo last", self.notes())
+        self.assertEqual(len(self.pipe.journals()), journals)
+        self.pipe.run(["down", self.path])
+        self.assertNotIn("remove", self.pipe.run(["down", self.path, "--dry-run"]).out)
+
+    def test_dry_run_keeps_to_the_settings(self):
+        path, (one, two) = self.two_settings()
+        other = self.pipe.run(["run", path, "--set", "file="])
+        self.assert_code(other, 0)
+        self.assertIn("- keep", self.pipe.run(["down", "--dry-run", path, "--set", f"file={one}"]).out)
+        self.assertNotIn("- keep", self.pipe.run(["down", "--dry-run", path, "--set", "file="]).out)
+        self.assertTrue(one.exists() and two.exists())
+
+    def test_what_needs_a_step_goes_before_it_wherever_it_stands(self):
+        path = self.pipeline(
+            self.scripted("user", keys={"needs": '["maker"]'}) + self.scripted("maker", keys={"needs": "[]"}),
+            name="order.toml",
+        )
+        self.assert_code(self.pipe.run(["run", path]), 0)
+        self.assert_code(self.pipe.run(["down", path]), 0)
+        self.assertEqual([n for n in self.notes() if n.startswith("undo")], ["undo user", "undo maker"])
+
     def test_down_before_any_run(self):
         result = self.pipe.run(["down", self.path])
         self.assert_code(result, 0)

@@ -171,7 +171,7 @@ TEST(PlanPrinter, ShowsVerdictsFieldByField) {
 }
 
 TEST(PlanPrinter, SaysSoWhenThereIsNothingToDo) {
-  EXPECT_EQ(plan_recap({.unchanged = 3}), "No changes: everything is as the file says.\n");
+  EXPECT_EQ(plan_recap({.unchanged = 3}), "No changes.\n");
 }
 
 class TerminalPrinterTest : public testing::Test {
