@@ -1,6 +1,5 @@
 #pragma once
-// Brings a container to what is wanted, in steps of which each may be the last one before a kill: the next
-// run finds out where it was and goes on.
+// What has to be done to bring a container to what is wanted, and the doing of it.
 #include <pipe/engine/host.hpp>
 #include <pipe/engine/spec.hpp>
 
@@ -19,13 +18,11 @@ struct Decision {
 struct Job {
   sdk::Run &run;
   engine::Engine &engine;
+  const engine::Endpoint &endpoint;  // where that is
   const Params &params;
   engine::ContainerSpec spec;  // without image and labels of ours
   ImageSource image;
 };
-
-/// The name that a container has while the one that takes its place is not ready yet.
-std::string aside_name(const std::string &name);
 
 /// Under which the step remembers the token of that container: with other settings it may run another.
 std::string token_key(const std::string &name);
@@ -37,7 +34,10 @@ Decision decide(Job &, const std::optional<engine::Container> &current);
 /// earlier container runs again.
 engine::Container carry_out(Job &, const Decision &, const std::optional<engine::Container> &current);
 
-/// Finishes or takes back what a killed run left half done; returns the container there is then.
-std::optional<engine::Container> settle(Job &);
+/// Whether it serves, or is about to.
+bool is_running(const engine::Container &);
+/// Made, and never started: often what "port is already allocated" leaves. Started later, it may come up
+/// without its ports.
+bool never_started(const engine::Container &);
 
 }  // namespace run_step

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <filesystem>
 
@@ -49,25 +49,6 @@ std::string free_port_near(engine::PortBinding port) {
     if (engine::check_port(port).free) return fmt::format("; {} is free", port.host_port);
   }
   return {};
-}
-
-struct Owner {
-  std::optional<uid_t> uid;
-  std::optional<gid_t> gid;
-};
-
-std::optional<unsigned> number(std::string_view text) {
-  unsigned value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-/// `uid[:gid]` in numbers; names are those of the image, and mean nothing on the host.
-Owner owner_of(const std::string &user) {
-  const auto colon = user.find(':');
-  return {number(std::string_view(user).substr(0, colon)),
-          colon == std::string::npos ? std::nullopt : number(std::string_view(user).substr(colon + 1))};
 }
 
 /// Whether the container's user could write there, as far as the folder's mode tells.
@@ -142,8 +123,32 @@ void make_mounts(sdk::Run &run, engine::Engine &engine, const engine::ContainerS
   }
 }
 
+void make_networks(sdk::Run &run, engine::Engine &engine, const engine::ContainerSpec &wanted) {
+  for (const std::string &network : networks_of(wanted)) {
+    if (engine.has_network(network)) continue;
+    run.remember(network_key(network), "network");
+    engine.create_network(network, {{"pipe.container", wanted.name}});
+    run.info(fmt::format("made the network {}", network));
+  }
+}
+
+std::vector<std::string> networks_of(const engine::ContainerSpec &wanted) {
+  static constexpr std::array kBuiltIn = {"default", "bridge",      "host",  "none",
+                                          "podman",  "slirp4netns", "pasta", "private"};
+  std::vector<std::string> names;
+  const bool built_in = wanted.network.empty() || wanted.network.find(':') != std::string::npos ||
+                        std::find(kBuiltIn.begin(), kBuiltIn.end(), wanted.network) != kBuiltIn.end();
+  if (!built_in) names.push_back(wanted.network);
+  for (const engine::NetworkJoin &network : wanted.networks) names.push_back(network.name);
+  return names;
+}
+
+std::string network_key(const std::string &name) {
+  return "network " + name;
+}
+
 std::string mount_key(const engine::Mount &mount) {
-  return "made:" + mount.source;
+  return (mount.type == "volume" ? "data volume " : "data folder ") + mount.source;
 }
 
 }  // namespace run_step

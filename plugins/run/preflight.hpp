@@ -12,6 +12,12 @@ void check_ports(engine::Engine &, const engine::ContainerSpec &wanted, const en
 /// Throws PIPE_E_NOT_FOUND (a path that is only read), PIPE_E_IO, PIPE_E_DENIED.
 void make_mounts(sdk::Run &, engine::Engine &, const engine::ContainerSpec &wanted);
 
+/// Makes missing networks, and remembers them for undo.
+void make_networks(sdk::Run &, engine::Engine &, const engine::ContainerSpec &wanted);
+/// Those that an engine does not come with.
+std::vector<std::string> networks_of(const engine::ContainerSpec &wanted);
+std::string network_key(const std::string &name);
+
 /// The key under which a mount that was made is remembered.
 std::string mount_key(const engine::Mount &);
 

@@ -1,11 +1,13 @@
 // run: a container that is there, as it was asked for, and answering.
 #include <fmt/core.h>
+#include <pipe/engine/local.hpp>
 
 #include <filesystem>
 #include <system_error>
 
 #include "converge.hpp"
 #include "preflight.hpp"
+#include "replacement.hpp"
 
 namespace {
 
@@ -52,11 +54,68 @@ constexpr sdk::Schema kRun{
         field("entrypoint", &Params::entrypoint, {.help = "Program, instead of the image's own"}),
         field("network", &Params::network,
               {.help = "Network to join; empty is the engine's default", .fallback = "\"\""}),
+        field(
+            "networks", &Params::networks,
+            {.help = "Networks to join besides: NAME, or NAME:ALIAS,ALIAS to be found there by other names. "
+                     "A missing one is made",
+             .fallback = "[]",
+             .examples = "lan\nlan:registry,images"}),
+        field("secrets", &Params::secrets,
+              {.help = "Files to mount, read-only: NAME (in /run/secrets) or /a/path -> value; readable by "
+                       "`user` only, and never shown by the engine",
+               .fallback = "{}"}),
+        field("health", &Params::health,
+              {.help =
+                   "Health check: command (of the container's shell; none turns off the image's), interval, "
+                   "timeout, start_period, retries",
+               .fallback = "{}"}),
+        field("memory", &Params::memory,
+              {.help = "Memory at most; 0: any", .min = 0, .fallback = "0", .examples = "512MiB"}),
+        field("cpus", &Params::cpus,
+              {.help = "CPUs at most; 0: all", .min = 0, .fallback = "0", .examples = "1.5"}),
+        field("pids", &Params::pids,
+              {.help = "Processes at most; 0: the engine's default", .min = 0, .fallback = "0"}),
+        field("read_only", &Params::read_only,
+              {.help = "Let the container write to its volumes and `tmpfs` only", .fallback = "false"}),
+        field("tmpfs", &Params::tmpfs,
+              {.help = "Folders in memory: /path or /path:options",
+               .fallback = "[]",
+               .examples = "/tmp:size=64m"}),
+        field("cap_add", &Params::cap_add, {.help = "Capabilities to give", .fallback = "[]"}),
+        field("cap_drop", &Params::cap_drop,
+              {.help = "Capabilities to take away", .fallback = "[]", .examples = "ALL"}),
+        field("security_opt", &Params::security_opt,
+              {.help = "Security options, as for `docker run`",
+               .fallback = "[]",
+               .examples = "no-new-privileges"}),
+        field("ulimits", &Params::ulimits,
+              {.help = "Limits of its processes: a number or soft:hard",
+               .fallback = "{}",
+               .examples = "nofile=65536"}),
+        field("sysctls", &Params::sysctls, {.help = "Kernel parameters of its namespaces", .fallback = "{}"}),
+        field("log", &Params::log,
+              {.help = "Where its output goes: driver, and that driver's options",
+               .fallback = "{}",
+               .examples = "max-size=10m\nmax-file=3"}),
+        field("hostname", &Params::hostname,
+              {.help = "Its own host name; empty: the start of its ID", .fallback = "\"\""}),
+        field("extra_hosts", &Params::extra_hosts,
+              {.help = "Lines for its /etc/hosts: NAME:ADDRESS",
+               .fallback = "[]",
+               .examples = "host.docker.internal:host-gateway"}),
+        field("devices", &Params::devices, {.help = "Devices: /dev/x, or /dev/x:/dev/y", .fallback = "[]"}),
+        field("init", &Params::init,
+              {.help = "Let the engine's init reap its processes", .fallback = "false"}),
+        field("stop_timeout", &Params::stop_timeout,
+              {.help = "How long it is given to end; 0: as long as the engine gives (10 s)",
+               .min = 0,
+               .fallback = "\"0s\""}),
         field("labels", &Params::labels, {.help = "Labels of the container", .fallback = "{}"}),
         field(
             "ready", &Params::ready,
             {.help = "What must answer before the step is done: a URL (2xx, 3xx or 401), tcp://host:port (a "
-                     "connection stays open), `none`; by default the first published tcp port (an HTTP "
+                     "connection stays open), `healthy` (its health check), `none`; by default the first "
+                     "published tcp port (an HTTP "
                      "answer below "
                      "500 to /v2/, or words of another protocol), and without one, that it keeps running",
              .fallback = "\"\"",
@@ -70,6 +129,12 @@ constexpr sdk::Schema kRun{
                .fallback = "\"changed\"",
                .choices = "changed always never"}),
         field(
+            "pull", &Params::pull,
+            {.help = "Where the image comes from if neither store nor engine has it: missing fetches it from "
+                     "its registry into the store; always asks the registry each time; never fails",
+             .fallback = "\"missing\"",
+             .choices = "missing always never"}),
+        field(
             "engine", &Params::engine,
             {.help = "docker, podman, unix:///path or tcp://host:port; empty: DOCKER_HOST, the Docker "
                      "context, the "
@@ -82,8 +147,8 @@ constexpr sdk::Schema kRun{
         field("engine", &Outputs::engine,
               {.help = "The engine that has it, fit for the parameter `engine`"})}};
 
-Job job_for(Run &run, engine::Engine &engine, const Params &params) {
-  return {run, engine, params, container_spec(params, engine.version()), find_image(params.image)};
+Job job_for(Run &run, engine::Engine &engine, const engine::Endpoint &endpoint, const Params &params) {
+  return {run, engine, endpoint, params, container_spec(params, engine.version()), find_image(params.image)};
 }
 
 std::string engine_output(const Params &params, const engine::Version &version,
@@ -115,10 +180,16 @@ std::string fields_of(const Decision &decision) {
 void plan(Run &run, const Params &params) {
   const engine::Endpoint endpoint = engine::find_endpoint(params.engine, run);
   engine::Engine engine = engine::Engine::connect(endpoint, run);
-  Job job = job_for(run, engine, params);
+  Job job = job_for(run, engine, endpoint, params);
   auto current = engine.container(params.name);
   if (!current) current = engine.container(aside_name(params.name));
-  const Decision decision = decide(job, current);
+  Decision decision = decide(job, current);
+  if (params.pull == "always" && decision.action != Action::create)
+    if (const auto newer = newer_in_registry(params.image, job.image, run)) {
+      decision.action = Action::replace;
+      decision.differences.insert(decision.differences.begin(),
+                                  {"image", current->image_id.substr(0, 19), newer->substr(0, 19)});
+    }
   report_differences(run, decision);
   switch (decision.action) {
     case Action::nothing:
@@ -144,7 +215,10 @@ void plan(Run &run, const Params &params) {
 void run(Run &run, const Params &params) {
   const engine::Endpoint endpoint = engine::find_endpoint(params.engine, run);
   engine::Engine engine = engine::Engine::connect(endpoint, run);
-  Job job = job_for(run, engine, params);
+  Job job = job_for(run, engine, endpoint, params);
+  const engine::ContainerLock lock(params.name, run);
+  if (params.pull == "always" && newer_in_registry(params.image, job.image, run))
+    job.image = fetch_image(params.image, run);
   auto current = settle(job);
   Decision decision = decide(job, current);
   if (current && current->seen_earlier) {
@@ -157,6 +231,7 @@ void run(Run &run, const Params &params) {
   }
   report_differences(run, decision);
   const engine::Container container = carry_out(job, decision, current);
+  engine::remove_stale_secrets(engine, params.name, container.spec.mounts);
   engine.keep_in_sight(container);
 
   const std::string address = address_of(container, engine.version());
@@ -202,30 +277,59 @@ void remove_data(Run &run, engine::Engine &engine, const engine::ContainerSpec &
   }
 }
 
+/// Removes the container if this step made it. What it had set aside, and had found there, is put back.
+bool remove_container(Run &run, engine::Engine &engine, const std::string &name, const std::string &token) {
+  const auto made_by = [&](const engine::Container &container) {
+    const auto label = container.spec.labels.find(std::string(engine::kTokenLabel));
+    return label == container.spec.labels.end() ? std::string() : label->second;
+  };
+  const auto remove = [&](const engine::Container &container) {
+    if (container.state == "running") engine.stop(container.id, stop_seconds(container));
+    engine.remove(container.id, true);
+    engine::remove_secrets(container.spec.mounts);
+  };
+  const auto current = engine.container(name);
+  const auto aside = engine.container(aside_name(name));
+  const bool ours = current && made_by(*current) == token;
+  if (current && !ours && !made_by(*current).empty())
+    run.warn(fmt::format("{} was made by another run since, and stays", name));
+  if (ours) remove(*current);
+  if (aside && !made_by(*aside).empty())
+    remove(*aside);
+  else if (aside && (ours || !current))
+    run.info(put_back(engine, *aside, name));
+  return ours || (aside && !made_by(*aside).empty());
+}
+
+/// Networks that `run` made, once nothing is in them.
+void remove_networks(Run &run, engine::Engine &engine, const engine::ContainerSpec &spec) {
+  for (const std::string &network : networks_of(spec)) {
+    if (!run.recall(network_key(network))) continue;
+    if (!engine.remove_network(network)) {
+      run.warn(fmt::format("the network {} stays, as others are in it", network));
+      continue;
+    }
+    run.forget(network_key(network));
+    run.info(fmt::format("removed the network {}", network));
+  }
+}
+
 void undo(Run &run, const Params &params) {
   const auto token = run.recall(token_key(params.name));
   if (!token && !run.undo_data())
     return run.verdict(Verdict::up_to_date, "there is nothing that this step made");
   engine::Engine engine = engine::Engine::connect(params.engine, run);
-  std::string removed;
+  const engine::ContainerLock lock(params.name, run);
   engine.lose_sight(params.name);
-  for (const std::string &name : {params.name, aside_name(params.name)}) {
-    const auto container = engine.container(name);
-    const auto label = std::string(engine::kTokenLabel);
-    if (!token || !container || !container->spec.labels.contains(label)) continue;
-    if (name == params.name && container->spec.labels.at(label) != *token) {
-      run.warn(fmt::format("{} was made by another run since, and stays", name));
-      continue;
-    }
-    if (container->state == "running") engine.stop(container->id, 10);
-    engine.remove(container->id, true);
-    removed = params.name;
-  }
+  const bool removed = token && remove_container(run, engine, params.name, *token);
   if (token) run.forget(token_key(params.name));
-  if (run.undo_data()) remove_data(run, engine, container_spec(params, engine.version()));
-  if (removed.empty())
-    return run.verdict(Verdict::up_to_date, fmt::format("{} is gone already", params.name));
-  run.verdict(Verdict::remove, fmt::format("removed {}", removed));
+  const engine::ContainerSpec spec = container_spec(params, engine.version());
+  if (removed) engine::remove_stale_secrets(engine, params.name, {});
+  remove_networks(run, engine, spec);
+  forget_image(params.image, run);
+  if (run.undo_data()) remove_data(run, engine, spec);
+  if (!removed) return run.verdict(Verdict::up_to_date, fmt::format("{} is gone already", params.name));
+  run.verdict(Verdict::remove, fmt::format("removed {}", params.name));
 }
 
 }  // namespace

@@ -438,6 +438,13 @@ void Engine::rename(const std::string &id, const std::string &name) {
                fmt::format("renaming the container to {}", name));
 }
 
+bool Engine::set_restart(const std::string &id, const std::string &policy) {
+  const auto answer = state_->send(
+      state_->post(fmt::format("/containers/{}/update", http::encode_component(id)), restart_body(policy)),
+      "changing the container's restart policy", true);
+  return answer.status != 404;
+}
+
 void Engine::remove(const std::string &id, bool force, bool volumes) {
   state_->sightings.clear();
   state_->send(state_->request("DELETE", fmt::format("/containers/{}?force={:d}&v={:d}",
@@ -454,6 +461,46 @@ std::string Engine::logs(const std::string &id, int lines) {
   };
   state_->send(request, "reading the container's log");
   return decode_log(body);
+}
+
+std::string Engine::check_health(const std::string &id) {
+  if (state_->version.name != "podman") return {};
+  http::Request request = state_->request("GET", "");
+  request.url = fmt::format("{}/v{}/libpod/containers/{}/healthcheck", state_->base, state_->version.version,
+                            http::encode_component(id));
+  const http::Response answer = state_->client->send(request);
+  return is_success(answer.status) ? text_member(answer.body, "Status") : std::string();
+}
+
+bool Engine::has_network(const std::string &name) {
+  return state_
+             ->send(state_->request("GET", "/networks/" + http::encode_component(name)),
+                    fmt::format("looking for the network {}", name), true)
+             .status != 404;
+}
+
+void Engine::create_network(const std::string &name, const std::map<std::string, std::string> &labels) {
+  const nlohmann::json body = {
+      {"Name", name}, {"CheckDuplicate", true}, {"Driver", "bridge"}, {"Labels", labels}};
+  state_->send(state_->post("/networks/create", body.dump()), fmt::format("creating the network {}", name));
+}
+
+bool Engine::remove_network(const std::string &name) {
+  const http::Request request = state_->request("DELETE", "/networks/" + http::encode_component(name));
+  const http::Response answer = state_->client->send(request);
+  if (is_success(answer.status) || answer.status == 404) return true;
+  // Docker: 403 "has active endpoints"; Podman: 409 or 500 "network is being used".
+  const std::string reason = error_text(answer.body);
+  if (reason.find("active endpoints") != std::string::npos || reason.find("being used") != std::string::npos)
+    return false;
+  throw answer_error(answer.status, fmt::format("removing the network {}", name), reason);
+}
+
+void Engine::join_network(const std::string &id, const NetworkJoin &network) {
+  const nlohmann::json body = {{"Container", id}, {"EndpointConfig", {{"Aliases", network.aliases}}}};
+  state_->send(
+      state_->post(fmt::format("/networks/{}/connect", http::encode_component(network.name)), body.dump()),
+      fmt::format("joining the network {}", network.name));
 }
 
 bool Engine::has_volume(const std::string &name) {

@@ -239,6 +239,10 @@ Ready Ready::parse(std::string_view text, const std::vector<PortBinding> &bound,
                    std::string_view engine_host) {
   Ready ready;
   if (text == "none") return ready;
+  if (text == "healthy") {
+    ready.kind = Kind::healthy;
+    return ready;
+  }
   if (text.starts_with("http://") || text.starts_with("https://")) {
     http::Origin::of(text);
     ready.kind = Kind::http;
@@ -266,7 +270,7 @@ Ready Ready::parse(std::string_view text, const std::vector<PortBinding> &bound,
   }
   if (ready.port <= 0 || ready.port > 65535)
     throw sdk::Error(PIPE_E_INVALID, fmt::format("ready: `{}` is no address to ask", text),
-                     "expected a URL, tcp://host:port or `none`");
+                     "expected a URL, tcp://host:port, `healthy` or `none`");
   return ready;
 }
 
@@ -278,6 +282,8 @@ std::string Ready::str() const {
       return "that it keeps running";
     case Kind::service:
       return fmt::format("http://{}:{}/v2/", host, port);
+    case Kind::healthy:
+      return "its health check";
     case Kind::tcp:
       return fmt::format("tcp://{}:{}", host, port);
     case Kind::http:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace pipes::engine {
@@ -107,6 +108,140 @@ json restart_policy(const std::string &restart) {
   return policy;
 }
 
+std::string lower(std::string text) {
+  for (char &c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+json health_check(const HealthCheck &health) {
+  constexpr std::int64_t kNanoseconds = 1000000;  // in a millisecond
+  if (health.command == "none") return {{"Test", {"NONE"}}};
+  json check = {{"Test", {"CMD-SHELL", health.command}}};
+  const auto time = [&](const char *name, std::int64_t value) {
+    if (value > 0) check[name] = value * kNanoseconds;
+  };
+  time("Interval", health.interval);
+  time("Timeout", health.timeout);
+  time("StartPeriod", health.start_period);
+  if (health.retries > 0) check["Retries"] = health.retries;
+  return check;
+}
+
+json ulimit_list(const std::map<std::string, std::string> &ulimits) {
+  json list = json::array();
+  for (const auto &[name, value] : ulimits) {
+    const auto colon = value.find(':');
+    list.push_back({{"Name", name},
+                    {"Soft", std::stoll(value.substr(0, colon))},
+                    {"Hard", std::stoll(colon == std::string::npos ? value : value.substr(colon + 1))}});
+  }
+  return list;
+}
+
+json device_list(const std::vector<std::string> &devices) {
+  json list = json::array();
+  for (const std::string &device : devices) {
+    const auto colon = device.find(':');
+    const std::string outside = device.substr(0, colon);
+    list.push_back({{"PathOnHost", outside},
+                    {"PathInContainer", colon == std::string::npos ? outside : device.substr(colon + 1)},
+                    {"CgroupPermissions", "rwm"}});
+  }
+  return list;
+}
+
+json tmpfs_map(const std::vector<std::string> &tmpfs) {
+  json map = json::object();
+  for (const std::string &entry : tmpfs) {
+    const auto colon = entry.find(':');
+    map[entry.substr(0, colon)] = colon == std::string::npos ? "" : entry.substr(colon + 1);
+  }
+  return map;
+}
+
+/// The part of HostConfig that limits a container.
+void add_limits(json &host, const ContainerSpec &spec) {
+  constexpr double kNanoCpus = 1e9;
+  if (spec.memory > 0) host["Memory"] = spec.memory;
+  if (spec.cpus > 0) host["NanoCpus"] = std::llround(spec.cpus * kNanoCpus);
+  if (spec.pids > 0) host["PidsLimit"] = spec.pids;
+  if (spec.read_only) host["ReadonlyRootfs"] = true;
+  if (spec.init) host["Init"] = true;
+  if (!spec.tmpfs.empty()) host["Tmpfs"] = tmpfs_map(spec.tmpfs);
+  if (!spec.cap_add.empty()) host["CapAdd"] = spec.cap_add;
+  if (!spec.cap_drop.empty()) host["CapDrop"] = spec.cap_drop;
+  if (!spec.security_opt.empty()) host["SecurityOpt"] = spec.security_opt;
+  if (!spec.extra_hosts.empty()) host["ExtraHosts"] = spec.extra_hosts;
+  if (!spec.devices.empty()) host["Devices"] = device_list(spec.devices);
+  if (!spec.ulimits.empty()) host["Ulimits"] = ulimit_list(spec.ulimits);
+  if (!spec.sysctls.empty()) host["Sysctls"] = spec.sysctls;
+  if (!spec.log.empty()) {
+    std::map<std::string, std::string> options = spec.log;
+    options.erase("driver");
+    const auto driver = spec.log.find("driver");
+    host["LogConfig"] = {{"Type", driver == spec.log.end() ? "" : driver->second}, {"Config", options}};
+  }
+}
+
+/// The same as an engine reports it, in the words of ContainerSpec: Podman says CAP_CHOWN and RLIMIT_NOFILE.
+void read_limits(ContainerSpec &spec, const json &host) {
+  constexpr double kNanoCpus = 1e9;
+  const auto without = [](std::string word, std::string_view prefix) {
+    return word.starts_with(prefix) ? word.substr(prefix.size()) : word;
+  };
+  const auto flag = [&](const char *name) {
+    const json &value = member(host, name);
+    return value.is_boolean() && value.get<bool>();
+  };
+  spec.memory = number(host, "Memory");
+  spec.cpus = static_cast<double>(number(host, "NanoCpus")) / kNanoCpus;
+  spec.pids = std::max<std::int64_t>(number(host, "PidsLimit"), 0);
+  spec.read_only = flag("ReadonlyRootfs");
+  spec.init = flag("Init");
+  for (const auto &[path, options] : text_map(member(host, "Tmpfs")))
+    spec.tmpfs.push_back(options.empty() ? path : path + ":" + options);
+  for (const std::string &cap : texts(member(host, "CapAdd"))) spec.cap_add.push_back(without(cap, "CAP_"));
+  for (const std::string &cap : texts(member(host, "CapDrop"))) spec.cap_drop.push_back(without(cap, "CAP_"));
+  spec.security_opt = texts(member(host, "SecurityOpt"));
+  spec.extra_hosts = texts(member(host, "ExtraHosts"));
+  spec.sysctls = text_map(member(host, "Sysctls"));
+  if (const json &devices = member(host, "Devices"); devices.is_array())
+    for (const json &device : devices) {
+      const std::string outside = text(device, "PathOnHost"), inside = text(device, "PathInContainer");
+      spec.devices.push_back(outside == inside ? outside : outside + ":" + inside);
+    }
+  if (const json &ulimits = member(host, "Ulimits"); ulimits.is_array())
+    for (const json &ulimit : ulimits) {
+      const std::int64_t soft = number(ulimit, "Soft"), hard = number(ulimit, "Hard");
+      spec.ulimits[without(lower(text(ulimit, "Name")), "rlimit_")] =
+          soft == hard ? std::to_string(soft) : fmt::format("{}:{}", soft, hard);
+    }
+  const json &log = member(host, "LogConfig");
+  spec.log = text_map(member(log, "Config"));
+  if (!text(log, "Type").empty()) spec.log["driver"] = text(log, "Type");
+}
+
+void read_health_check(ContainerSpec &spec, const json &config) {
+  constexpr std::int64_t kNanoseconds = 1000000;
+  const json &check = member(config, "Healthcheck");
+  const std::vector<std::string> test = texts(member(check, "Test"));
+  if (test.empty()) return;
+  spec.health = HealthCheck{test.front() == "NONE" ? "none" : test.back(),
+                            number(check, "Interval") / kNanoseconds, number(check, "Timeout") / kNanoseconds,
+                            number(check, "StartPeriod") / kNanoseconds, number(check, "Retries")};
+}
+
+void read_health(Container &container, const json &state) {
+  // Podman 4 calls it Healthcheck in some answers, and has it, empty, for containers without a check.
+  const json &health =
+      member(state, "Health").is_object() ? member(state, "Health") : member(state, "Healthcheck");
+  container.health = text(health, "Status");
+  if (container.health == "none") container.health.clear();
+  if (const json &log = member(health, "Log"); log.is_array() && !log.empty())
+    container.health_log = text(log.back(), "Output");
+}
+
 struct Cause {
   std::string_view part;
   pipe_status status;
@@ -120,7 +255,8 @@ constexpr std::array kCauses = {
           "under "
           "[engine] in containers.conf if the engine is not started by pipe"},
     Cause{"setting rlimit", PIPE_E_INVALID,
-          "limits may not be raised here: set lower `default_ulimits` under [containers] in containers.conf"},
+          "limits may not be raised here: set lower `default_ulimits` under [containers] in containers.conf, "
+          "or, with `ulimits` of its own, nofile and nproc there"},
     Cause{"iptables", PIPE_E_INVALID,
           "publishing ports needs the iptables command: apt-get install iptables"},
     Cause{"no space left on device", PIPE_E_IO, "free some space where the engine keeps its images"},
@@ -150,6 +286,8 @@ std::string create_body(const ContainerSpec &spec) {
   json body = {{"Image", spec.image}, {"Labels", spec.labels}};
   if (!spec.user.empty()) body["User"] = spec.user;
   if (!spec.hostname.empty()) body["Hostname"] = spec.hostname;
+  if (spec.health) body["Healthcheck"] = health_check(*spec.health);
+  if (spec.stop_timeout > 0) body["StopTimeout"] = spec.stop_timeout;
   if (spec.has_command) body["Cmd"] = spec.command;
   if (spec.has_entrypoint) body["Entrypoint"] = spec.entrypoint;
   json env = json::array();
@@ -179,8 +317,13 @@ std::string create_body(const ContainerSpec &spec) {
   if (!spec.restart.empty()) host["RestartPolicy"] = restart_policy(spec.restart);
   if (!spec.network.empty()) host["NetworkMode"] = spec.network;
   if (!spec.userns.empty()) host["UsernsMode"] = spec.userns;
+  add_limits(host, spec);
   body["HostConfig"] = host;
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string restart_body(const std::string &policy) {
+  return json{{"RestartPolicy", restart_policy(policy)}}.dump();
 }
 
 Container parse_container(std::string_view json_text) {
@@ -197,6 +340,7 @@ Container parse_container(std::string_view json_text) {
   container.restart_count = static_cast<int>(number(value, "RestartCount"));
   container.pid = number(state, "Pid");
   container.error = text(state, "Error");
+  read_health(container, state);
 
   ContainerSpec &spec = container.spec;
   spec.name = container.name;
@@ -211,6 +355,9 @@ Container parse_container(std::string_view json_text) {
   spec.has_entrypoint = !spec.entrypoint.empty();
   spec.restart = restart_text(member(host, "RestartPolicy"));
   spec.network = text(host, "NetworkMode");
+  spec.stop_timeout = number(config, "StopTimeout");
+  read_health_check(spec, config);
+  read_limits(spec, host);
   spec.ports = port_map(member(host, "PortBindings"));
   if (const json &mounts = member(value, "Mounts"); mounts.is_array()) {
     for (const json &mount : mounts) {
@@ -222,8 +369,10 @@ Container parse_container(std::string_view json_text) {
   }
   container.bound_ports = port_map(member(network, "Ports"));
   if (const json &networks = member(network, "Networks"); networks.is_object())
-    for (const auto &[name, details] : networks.items())
+    for (const auto &[name, details] : networks.items()) {
       container.addresses[name] = text(details, "IPAddress");
+      spec.networks.push_back({name, texts(member(details, "Aliases"))});
+    }
   return container;
 }
 

@@ -12,6 +12,8 @@ namespace pipes::engine {
 
 /// The body of POST /containers/create.
 std::string create_body(const ContainerSpec &);
+/// Body of POST /containers/{id}/update.
+std::string restart_body(const std::string &policy);
 Container parse_container(std::string_view json);
 std::vector<Container> parse_container_list(std::string_view json);
 /// Of an answer to GET /info.

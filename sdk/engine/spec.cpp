@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
@@ -87,13 +88,81 @@ std::vector<std::string> texts(const std::vector<T> &list) {
   return sorted(std::move(result));
 }
 
+/// Members of ContainerSpec that stand for themselves, by the names that people know them by; only those
+/// that say something.
+using Settings = std::map<std::string, std::string>;
+/// Those in which each item stands for itself.
+using Lists = std::map<std::string, std::vector<std::string>>;
+
 /// What a container was asked to be, as far as kSpecLabel says.
 struct Asked {
   std::string user, restart, network, userns;
   std::optional<std::vector<std::string>> command, entrypoint;
   std::vector<std::string> ports, volumes;
   std::set<std::string> env, labels;  // names
+  Settings settings;
+  Lists lists;
 };
+
+std::string seconds(std::int64_t milliseconds) {
+  return fmt::format("{}s", static_cast<double>(milliseconds) / 1000);
+}
+
+std::string size_text(std::int64_t bytes) {
+  constexpr std::int64_t kStep = 1024;
+  static constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (unit + 1 < kUnits.size() && bytes >= kStep && bytes % kStep == 0) bytes /= kStep, ++unit;
+  return fmt::format("{} {}", bytes, kUnits[unit]);
+}
+
+Settings settings_of(const ContainerSpec &spec) {
+  Settings settings;
+  const auto add = [&](const std::string &name, bool says_something, const std::string &value) {
+    if (says_something) settings[name] = value;
+  };
+  add("memory", spec.memory > 0, size_text(spec.memory));
+  add("cpus", spec.cpus > 0, fmt::format("{}", spec.cpus));
+  add("pids", spec.pids > 0, std::to_string(spec.pids));
+  add("stop_timeout", spec.stop_timeout > 0, fmt::format("{}s", spec.stop_timeout));
+  add("hostname", !spec.hostname.empty(), spec.hostname);
+  add("read_only", spec.read_only, "true");
+  add("init", spec.init, "true");
+  if (spec.health) {
+    add("health.command", true, spec.health->command);
+    add("health.interval", spec.health->interval > 0, seconds(spec.health->interval));
+    add("health.timeout", spec.health->timeout > 0, seconds(spec.health->timeout));
+    add("health.start_period", spec.health->start_period > 0, seconds(spec.health->start_period));
+    add("health.retries", spec.health->retries > 0, std::to_string(spec.health->retries));
+  }
+  for (const auto &[name, value] : spec.ulimits) add("ulimits." + name, true, value);
+  for (const auto &[name, value] : spec.sysctls) add("sysctls." + name, true, value);
+  for (const auto &[name, value] : spec.log) add("log." + name, true, value);
+  return settings;
+}
+
+std::string to_text(const NetworkJoin &network) {
+  std::string aliases;
+  for (const std::string &alias : sorted(network.aliases)) aliases += (aliases.empty() ? ":" : ",") + alias;
+  return network.name + aliases;
+}
+
+Lists lists_of(const ContainerSpec &spec) {
+  Lists lists;
+  const auto add = [&](const char *name, std::vector<std::string> items) {
+    if (!items.empty()) lists[name] = sorted(std::move(items));
+  };
+  std::vector<std::string> networks;
+  for (const NetworkJoin &network : spec.networks) networks.push_back(to_text(network));
+  add("networks", std::move(networks));
+  add("tmpfs", spec.tmpfs);
+  add("cap_add", spec.cap_add);
+  add("cap_drop", spec.cap_drop);
+  add("security_opt", spec.security_opt);
+  add("extra_hosts", spec.extra_hosts);
+  add("devices", spec.devices);
+  return lists;
+}
 
 template <class Map>
 std::set<std::string> names(const Map &map) {
@@ -108,8 +177,15 @@ std::string restart_or_no(const std::string &restart) {
 }
 
 Asked asked_of(const ContainerSpec &spec) {
-  Asked asked{spec.user, restart_or_no(spec.restart), spec.network,       spec.userns, {},
-              {},        texts(spec.ports),           texts(spec.mounts), {},          {}};
+  Asked asked;
+  asked.user = spec.user;
+  asked.restart = restart_or_no(spec.restart);
+  asked.network = spec.network;
+  asked.userns = spec.userns;
+  asked.ports = texts(spec.ports);
+  asked.volumes = texts(spec.mounts);
+  asked.settings = settings_of(spec);
+  asked.lists = lists_of(spec);
   if (spec.has_command) asked.command = spec.command;
   if (spec.has_entrypoint) asked.entrypoint = spec.entrypoint;
   for (const auto &entry : spec.env) asked.env.insert(entry.first);
@@ -134,6 +210,8 @@ std::optional<Asked> read_label(const Container &container) {
     asked.volumes = value.value("volumes", std::vector<std::string>{});
     asked.env = value.value("env", std::set<std::string>{});
     asked.labels = value.value("labels", std::set<std::string>{});
+    asked.settings = value.value("settings", Settings{});
+    asked.lists = value.value("lists", Lists{});
     return asked;
   } catch (const json::exception &) {
     return std::nullopt;  // somebody else's label of that name
@@ -192,6 +270,54 @@ void compare_labels(Differ &differ, const ContainerSpec &wanted, const Container
     if (!wanted.labels.contains(name)) differ.add("labels." + name, "(set)", "(none)");
 }
 
+/// As it was asked for and now is, except for what `docker update` can change behind our back.
+void compare_settings(Differ &differ, const Settings &before, const Settings &after, const Settings &facts) {
+  const auto value = [](const Settings &settings, const std::string &name) {
+    const auto found = settings.find(name);
+    return found == settings.end() ? std::string() : found->second;
+  };
+  std::set<std::string> all;
+  for (const Settings *settings : {&before, &after})
+    for (const auto &entry : *settings) all.insert(entry.first);
+  for (const std::string &name : all) {
+    std::string was = value(before, name);
+    const bool can_change = name == "memory" || name == "cpus" || name == "pids";
+    if (can_change && facts.contains(name)) was = value(facts, name);
+    differ.compare(name, was, value(after, name));
+  }
+}
+
+void compare_lists(Differ &differ, const Lists &before, const Lists &after) {
+  std::set<std::string> all;
+  for (const Lists *lists : {&before, &after})
+    for (const auto &entry : *lists) all.insert(entry.first);
+  const auto items = [](const Lists &lists, const std::string &name) {
+    const auto found = lists.find(name);
+    return found == lists.end() ? std::vector<std::string>{} : found->second;
+  };
+  for (const std::string &name : all) differ.compare_sets(name, items(before, name), items(after, name));
+}
+
+/// Whether the engine's list has what was asked for, in the ways that engines write it.
+bool has_item(const std::string &field, const std::string &item, const std::vector<std::string> &facts) {
+  const auto has = [&](std::string_view wanted) {
+    return std::find(facts.begin(), facts.end(), wanted) != facts.end();
+  };
+  const auto begins = [&](std::string_view wanted, char end) {
+    return std::any_of(facts.begin(), facts.end(), [&](const std::string &fact) {
+      return fact == wanted || (fact.starts_with(wanted) && fact[wanted.size()] == end);
+    });
+  };
+  if (has(item)) return true;
+  if (field == "tmpfs") return begins(item.substr(0, item.find(':')), ':');  // Podman adds options of its own
+  if (field == "networks" && item.find(':') == std::string::npos) return begins(item, ':');
+  if (field == "security_opt" && item == "no-new-privileges")
+    return has("no-new-privileges:true") || has("no-new-privileges=true");
+  // Podman writes out which capabilities ALL were: those that a container has by default.
+  if (field == "cap_drop" && item == "ALL") return has("CHOWN") && has("SETUID") && has("SYS_CHROOT");
+  return false;
+}
+
 std::vector<Difference> against_label(const ContainerSpec &wanted, const Container &actual,
                                       const Asked &before) {
   Differ differ;
@@ -204,6 +330,8 @@ std::vector<Difference> against_label(const ContainerSpec &wanted, const Contain
   differ.compare("entrypoint", before.entrypoint, after.entrypoint);
   differ.compare_sets("ports", before.ports, after.ports);
   differ.compare_sets("volumes", before.volumes, after.volumes);
+  compare_settings(differ, before.settings, after.settings, settings_of(actual.spec));
+  compare_lists(differ, before.lists, after.lists);
   compare_env(differ, wanted, actual, before.env);
   compare_labels(differ, wanted, actual, before.labels);
   return differ.take();
@@ -225,6 +353,18 @@ std::vector<Difference> against_facts(const ContainerSpec &wanted, const Contain
   for (const Mount &mount : wanted.mounts)
     if (std::find(facts.mounts.begin(), facts.mounts.end(), mount) == facts.mounts.end())
       differ.add("volumes", "(none)", to_text(mount));
+  const Settings found = settings_of(facts);
+  for (const auto &[name, value] : settings_of(wanted)) {
+    const auto fact = found.find(name);
+    differ.compare(name, fact == found.end() ? std::string() : fact->second, value);
+  }
+  const Lists lists = lists_of(facts);
+  for (const auto &[name, items] : lists_of(wanted)) {
+    const auto fact = lists.find(name);
+    for (const std::string &item : items)
+      if (!has_item(name, item, fact == lists.end() ? std::vector<std::string>{} : fact->second))
+        differ.add(name, "(none)", item);
+  }
   compare_env(differ, wanted, actual, {});
   compare_labels(differ, wanted, actual, {});
   return differ.take();
@@ -301,6 +441,86 @@ Mount parse_mount(std::string_view text) {
   return mount;
 }
 
+NetworkJoin parse_network(std::string_view text) {
+  constexpr std::string_view kForms = "expected NAME, or NAME:ALIAS,ALIAS";
+  NetworkJoin network;
+  const auto colon = text.find(':');
+  network.name = text.substr(0, colon);
+  if (!is_volume_name(network.name))
+    reject("network", text, fmt::format("`{}` is no network's name", network.name), kForms);
+  if (colon == std::string_view::npos) return network;
+  std::string_view rest = text.substr(colon + 1);
+  while (true) {
+    const auto comma = rest.find(',');
+    const std::string_view alias = rest.substr(0, comma);
+    if (!is_volume_name(alias)) reject("network", text, fmt::format("`{}` is no host's name", alias), kForms);
+    network.aliases.emplace_back(alias);
+    if (comma == std::string_view::npos) return network;
+    rest = rest.substr(comma + 1);
+  }
+}
+
+HealthCheck parse_health(const std::map<std::string, std::string> &table) {
+  HealthCheck health;
+  const auto time = [](const std::string &key, const std::string &value) {
+    static constexpr std::array<std::pair<std::string_view, std::int64_t>, 3> kUnits{
+        {{"ms", 1}, {"s", 1000}, {"m", 60000}}};
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    const std::string_view unit(end, static_cast<std::size_t>(value.data() + value.size() - end));
+    for (const auto &[name, factor] : kUnits)
+      if (error == std::errc{} && number > 0 && unit == name) return number * factor;
+    throw sdk::Error(PIPE_E_INVALID, fmt::format("health: {} is no time: `{}`", key, value),
+                     "expected such as 500ms, 10s or 1m");
+  };
+  for (const auto &[key, value] : table) {
+    if (key == "command") {
+      health.command = value;
+    } else if (key == "interval") {
+      health.interval = time(key, value);
+    } else if (key == "timeout") {
+      health.timeout = time(key, value);
+    } else if (key == "start_period") {
+      health.start_period = time(key, value);
+    } else if (key == "retries") {
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), health.retries);
+      if (error != std::errc{} || end != value.data() + value.size() || health.retries < 1)
+        throw sdk::Error(PIPE_E_INVALID, fmt::format("health: retries is no number: `{}`", value));
+    } else {
+      throw sdk::Error(PIPE_E_INVALID, fmt::format("health: there is no `{}`", key),
+                       "expected command, interval, timeout, start_period and retries");
+    }
+  }
+  if (health.command.empty())
+    throw sdk::Error(PIPE_E_INVALID, "health: it has no command",
+                     "write what the container's shell is to run, or `none` to turn off the image's check");
+  return health;
+}
+
+std::string parse_ulimit(const std::string &name, const std::string &text) {
+  std::string result;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(':', begin), text.size());
+    const std::string part = text.substr(begin, end - begin);
+    std::int64_t number = part == "unlimited" ? -1 : 0;
+    const auto [stop, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+    const bool is_number = error == std::errc{} && stop == part.data() + part.size() && number >= -1;
+    if ((!is_number && part != "unlimited") || (begin > 0 && end != text.size()))
+      throw sdk::Error(PIPE_E_INVALID, fmt::format("ulimit {}: `{}` is no limit", name, text),
+                       "expected a number or `unlimited`, or two as soft:hard");
+    result += (result.empty() ? "" : ":") + std::to_string(number);
+    begin = end + 1;
+  }
+  return result;
+}
+
+std::string capability(std::string_view text) {
+  std::string name(text);
+  for (char &c : name)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return name.starts_with("CAP_") ? name.substr(4) : name;
+}
+
 std::map<std::string, std::string> read_env_file(const fs::path &file) {
   std::ifstream stream(file);
   if (!stream)
@@ -341,9 +561,31 @@ std::string spec_label(const ContainerSpec &spec) {
   json value = {{"user", asked.user},     {"restart", asked.restart}, {"network", asked.network},
                 {"ports", asked.ports},   {"volumes", asked.volumes}, {"env", asked.env},
                 {"labels", asked.labels}, {"userns", asked.userns}};
+  if (!asked.settings.empty()) value["settings"] = asked.settings;
+  if (!asked.lists.empty()) value["lists"] = asked.lists;
   if (asked.command) value["command"] = *asked.command;
   if (asked.entrypoint) value["entrypoint"] = *asked.entrypoint;
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::optional<std::string> asked_restart(const Container &container) {
+  const auto asked = read_label(container);
+  return asked ? std::optional(asked->restart) : std::nullopt;
+}
+
+std::string replaces_label(const Replaced &replaced) {
+  return json{{"restart", replaced.restart}, {"running", replaced.running}}.dump();
+}
+
+std::optional<Replaced> read_replaces_label(const Container &container) {
+  const auto label = container.spec.labels.find(std::string(kReplacesLabel));
+  if (label == container.spec.labels.end()) return std::nullopt;
+  try {
+    const json value = json::parse(label->second);
+    return Replaced{value.at("restart").get<std::string>(), value.at("running").get<bool>()};
+  } catch (const json::exception &) {
+    return std::nullopt;
+  }
 }
 
 std::vector<Difference> differences(const ContainerSpec &wanted, const Container &actual) {

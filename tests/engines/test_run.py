@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import unittest
+import urllib.parse
 
 from engines import FakeEngine
 from pipe import PROGRAM
@@ -103,6 +104,59 @@ class Docker29(FakeCase):
         self.assertEqual(versions, {"v1.52"})
         self.assertFalse([r for r in fake.requests if r[0] != "GET"], "nothing is changed")
 
+    def replacing(self, answers=None):
+        """An engine with a container that restarts always and is to be replaced; gives what it is asked for, GET aside."""
+        old = self.running()
+        old["HostConfig"]["RestartPolicy"]["Name"] = "always"
+        old["Config"]["Labels"]["pipe.spec"] = '{"restart": "always"}'
+        new = {**self.running(), "Id": "new"}
+        fake = self.fake({
+            ("GET", "/containers/json"): (200, []),
+            ("GET", f"/containers/{self.name}/json"): (200, old),
+            ("GET", "/containers/abc/json"): (200, old),
+            ("GET", "/containers/new/json"): (200, new),
+            ("GET", "/images/docker.io/library/a:1/json"): (200, {"Id": ID, "RepoTags": ["a:1"], "Config": {}}),
+            ("POST", "/containers/create"): (201, {"Id": "new"}),
+            **{("POST", f"/containers/{each}"): (204, b"") for each in ("abc/rename", "abc/stop", "abc/start", "new/start")},
+            ("POST", "/containers/abc/update"): (200, {"Warnings": None}),
+            ("DELETE", "/containers/abc"): (204, b""),
+            ("DELETE", "/containers/new"): (204, b""),
+            **(answers or {}),
+        }, api="1.55", oldest="1.44")  # fmt: skip
+
+        def asked():
+            changes = []
+            for method, path, body in fake.requests:
+                if method != "GET":
+                    name = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query).get("name", [""])[0]
+                    policy = json.loads(body)["RestartPolicy"]["Name"] if path.endswith("/update") else ""
+                    where = urllib.parse.urlsplit(path).path.removeprefix("/v1.52/containers/")
+                    changes.append(" ".join(filter(None, [method, where, name, policy])))
+            return changes
+
+        return fake, asked
+
+    def test_a_replacement_step_by_step(self):
+        fake, asked = self.replacing()
+        changes = {"image": "a:1", "ports": [], "ready": "none", "restart": "always", "env": {"A": "1"}}
+        self.step(**changes, memory="1MiB", health={"command": "true", "interval": "2s"})
+        aside = self.name + ".replaced-by-pipe"
+        self.assertEqual(asked(), [f"POST abc/rename {aside}", f"POST create {self.name}", "POST abc/update no",
+                                   "POST abc/stop", "POST new/start", "DELETE abc"])  # fmt: skip
+        body = json.loads(fake.asked("POST", "/containers/create")[0])
+        self.assertEqual(json.loads(body["Labels"]["pipe.replaces"]), {"restart": "always", "running": True})
+        self.assertEqual(body["HostConfig"]["Memory"], 1 << 20)
+        self.assertEqual(body["Healthcheck"], {"Test": ["CMD-SHELL", "true"], "Interval": 2000000000})
+
+    def test_a_replacement_that_fails_step_by_step(self):
+        error = {"message": "driver failed: address already in use"}
+        _, asked = self.replacing({("POST", "/containers/new/start"): (500, error)})
+        text = self.fails(image="a:1", ports=[], ready="none", restart="always", env={"A": "1"})
+        self.assertIn("address already in use", text)
+        self.assertIn("the earlier container runs again", text)
+        self.assertEqual(asked()[4:], ["POST new/start", "DELETE new", f"POST abc/rename {self.name}",
+                                       "POST abc/update always", "POST abc/start"])  # fmt: skip
+
     def test_an_engine_that_is_too_new(self):
         self.fake({}, api="9.9", oldest="9.0")
         text = self.fails()
@@ -146,7 +200,7 @@ class Errors(FakeCase):
 
     def test_an_image_that_is_nowhere(self):
         self.fake(self.answers())
-        text = self.fails(image="registry.example/app:1")
+        text = self.fails(image="registry.example/app:1", pull="never")
         self.assertIn("registry.example/app:1 is neither in the store nor in the engine", text)
         self.assertIn("pull", text)
 

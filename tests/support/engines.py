@@ -39,13 +39,22 @@ static const char *text(const char *name, const char *otherwise) {
   const char *value = getenv(name);
   return value ? value : otherwise;
 }
+static void end(int number) {
+  usleep((useconds_t)(atof(text("LINGER", "0")) * 1e6));
+  _exit(number);
+}
 int main(int argc, char **argv) {
-  signal(SIGTERM, _exit);  // the first process of a container has no default for it
+  if (argc > 2 && !strcmp(argv[1], "-c")) return strcmp(argv[2], "true") != 0;  // as /bin/sh of a health check
+  signal(SIGTERM, end);  // the first process of a container has no default for it
   signal(SIGPIPE, SIG_IGN);
   printf("service %s as %d:%d\n", argc > 1 ? argv[1] : "5000", (int)getuid(), (int)getgid());
   fprintf(stderr, "%s\n", text("SAY", "nothing to say"));
   fflush(stdout);
-  if (getenv("WRITE") && open(getenv("WRITE"), O_CREAT | O_WRONLY, 0600) < 0) perror(getenv("WRITE"));
+  if (getenv("WRITE") && open(getenv("WRITE"), O_CREAT | O_WRONLY, 0600) < 0) {
+    perror(getenv("WRITE"));
+    if (getenv("MUST")) return 1;
+  }
+  if (getenv("READ") && open(getenv("READ"), O_RDONLY) < 0) return perror(getenv("READ")), 1;
   usleep((useconds_t)(atof(text("DELAY", "0")) * 1e6));
   if (getenv("END")) return atoi(getenv("END"));
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argc > 1 ? argv[1] : "5000"))};
@@ -92,6 +101,7 @@ def service_archive(path, names=(), seed="", env=(), volumes=(), user=""):
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as archive:
         _add(archive, "service", service_program())
+        _add(archive, "bin/sh", service_program())
         _add(archive, "seed", seed.encode())
     config = {"architecture": "amd64", "os": "linux",
               "config": {"Entrypoint": ["/service"], "Cmd": ["5000"], "ExposedPorts": {"5000/tcp": {}},
@@ -211,19 +221,30 @@ class Dockerd(Api):
         subprocess.run(["ip", "addr", "add", subnet, "dev", self.bridge], check=True)
         subprocess.run(["ip", "link", "set", self.bridge, "up"], check=True)
         self.address = subnet.partition("/")[0]  # of this machine, as containers and others see it
+        self.start()
+
+    def start(self):
+        """Starts it (again), with the data that it has."""
         self.log = self.folder / "log"
         before, pid_file = [], self.folder / "pid"
         if self.root:
             pid_file = self.root / "run/docker.pid"
             pid_file.parent.mkdir(parents=True, exist_ok=True)
             before = with_folder(self.root / "etc/docker", "/etc/docker")
-        with open(self.log, "wb") as log:
+        with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*before, "dockerd", *self.options, "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
                  "--pidfile", pid_file, "--host", self.host, "--bridge", self.bridge,
                  "--iptables=false", "--ip-masq=false", "--ip-forward=false"],
                 stdout=log, stderr=log, start_new_session=True)  # fmt: skip
-        _wait_for(self.socket, self.process, self.log)
+        _wait_for(self.socket, self.process, self.log, seconds=90)
+
+    def kill(self):
+        """As a power cut for the engine, not for the containers: they run on, and nobody looks after them."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        with contextlib.suppress(OSError, ValueError):  # its containerd goes with it, but not at once
+            os.kill(int((self.folder / "exec/containerd/containerd.pid").read_text()), signal.SIGKILL)
 
     def __exit__(self, *_):
         if self.process:

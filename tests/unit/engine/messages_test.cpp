@@ -40,6 +40,63 @@ TEST(CreateBody, LeavesToTheImageWhatIsNotAskedFor) {
   EXPECT_FALSE(body["HostConfig"].contains("PortBindings"));
 }
 
+TEST(CreateBody, WritesLimitsHealthAndLogAsTheApiHasThem) {
+  ContainerSpec spec;
+  spec.memory = 1024;
+  spec.cpus = 1.5;
+  spec.pids = 7;
+  spec.read_only = true;
+  spec.tmpfs = {"/tmp:size=1m", "/run"};
+  spec.ulimits = {{"core", "0"}, {"nofile", "1:2"}};
+  spec.devices = {"/dev/fuse", "/dev/a:/dev/b"};
+  spec.log = {{"driver", "json-file"}, {"max-size", "10m"}};
+  spec.health = HealthCheck{"true", 1500, 0, 0, 3};
+  spec.stop_timeout = 30;
+  const json body = json::parse(create_body(spec));
+  EXPECT_EQ(body["StopTimeout"], 30);
+  EXPECT_EQ(body["Healthcheck"],
+            json::parse(R"({"Test":["CMD-SHELL","true"],"Interval":1500000000,"Retries":3})"));
+  const json &host = body["HostConfig"];
+  EXPECT_EQ(host["Memory"], 1024);
+  EXPECT_EQ(host["NanoCpus"], 1500000000);
+  EXPECT_EQ(host["PidsLimit"], 7);
+  EXPECT_EQ(host["Tmpfs"], json::parse(R"({"/tmp":"size=1m","/run":""})"));
+  EXPECT_EQ(host["Ulimits"],
+            json::parse(R"([{"Name":"core","Soft":0,"Hard":0},{"Name":"nofile","Soft":1,"Hard":2}])"));
+  EXPECT_EQ(host["Devices"][1],
+            json::parse(R"({"PathOnHost":"/dev/a","PathInContainer":"/dev/b","CgroupPermissions":"rwm"})"));
+  EXPECT_EQ(host["LogConfig"], json::parse(R"({"Type":"json-file","Config":{"max-size":"10m"}})"));
+}
+
+TEST(CreateBody, NoneTurnsTheImagesHealthCheckOff) {
+  ContainerSpec spec;
+  spec.health = HealthCheck{"none", 0, 0, 0, 0};
+  EXPECT_EQ(json::parse(create_body(spec))["Healthcheck"], json::parse(R"({"Test":["NONE"]})"));
+}
+
+// As Podman 4 and 5 write it.
+TEST(ParseContainer, ReadsPodmansWordsForLimits) {
+  const Container container = parse_container(
+      R"({"Id":"a","State":{"Status":"running","Health":{"Status":"","FailingStreak":0,"Log":null}},
+    "HostConfig":{"CapAdd":["CAP_NET_RAW"],"CapDrop":["CAP_CHOWN"],"PidsLimit":2048,"Memory":0,"NanoCpus":0,"Init":null,
+    "Ulimits":[{"Name":"RLIMIT_NOFILE","Soft":1,"Hard":2}],"LogConfig":{"Type":"journald","Config":null,"Path":"","Size":"0B"},
+    "Tmpfs":{"/tmp":"rw,rprivate"},"ReadonlyRootfs":true}})");
+  EXPECT_THAT(container.spec.cap_add, ElementsAre("NET_RAW"));
+  EXPECT_THAT(container.spec.cap_drop, ElementsAre("CHOWN"));
+  EXPECT_EQ(container.spec.ulimits.at("nofile"), "1:2");
+  EXPECT_EQ(container.spec.log.at("driver"), "journald");
+  EXPECT_TRUE(container.spec.read_only);
+  EXPECT_FALSE(container.spec.init);
+  EXPECT_TRUE(container.health.empty());
+}
+
+TEST(ParseContainer, ReadsHealth) {
+  const Container container = parse_container(
+      R"({"State":{"Health":{"Status":"unhealthy","Log":[{"Output":"old"},{"Output":"no route"}]}}})");
+  EXPECT_EQ(container.health, "unhealthy");
+  EXPECT_EQ(container.health_log, "no route");
+}
+
 TEST(CreateBody, AnEmptyCommandThatIsAskedForIsSent) {
   ContainerSpec spec;
   spec.has_command = true;

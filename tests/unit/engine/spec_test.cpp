@@ -186,6 +186,83 @@ TEST_F(Differences, SomeoneElsesLabelOfThatNameIsNoReason) {
   }
 }
 
+TEST_F(Differences, EveryFurtherSettingIsNamed) {
+  wanted_.memory = 64 << 20;
+  wanted_.cpus = 1.5;
+  wanted_.read_only = true;
+  wanted_.cap_drop = {"ALL"};
+  wanted_.networks = {{"lan", {"b", "a"}}};
+  wanted_.ulimits = {{"nofile", "1024"}};
+  wanted_.log = {{"driver", "json-file"}, {"max-size", "10m"}};
+  wanted_.health = HealthCheck{"true", 1500, 0, 0, 3};
+  const auto found = differences(wanted_, actual_);
+  std::vector<std::string> texts;
+  for (const Difference &each : found) texts.push_back(each.field + ": " + each.before + " -> " + each.after);
+  EXPECT_THAT(texts, ElementsAre("cpus: (default) -> 1.5", "health.command: (default) -> true",
+                                 "health.interval: (default) -> 1.5s", "health.retries: (default) -> 3",
+                                 "log.driver: (default) -> json-file", "log.max-size: (default) -> 10m",
+                                 "memory: (default) -> 64 MiB", "read_only: (default) -> true",
+                                 "ulimits.nofile: (default) -> 1024", "cap_drop: (none) -> ALL",
+                                 "networks: (none) -> lan:a,b"));
+  actual_.spec.labels["pipe.spec"] = spec_label(wanted_);
+  EXPECT_THAT(fields(), IsEmpty());
+}
+
+TEST_F(Differences, WhatTheEngineMadeOfItIsNone) {
+  wanted_.cap_drop = {"ALL"};
+  wanted_.memory = 64 << 20;
+  actual_.spec.labels["pipe.spec"] = spec_label(wanted_);
+  actual_.spec.cap_drop = {"CHOWN", "SETUID"};  // Podman writes ALL out
+  actual_.spec.ulimits = {{"nofile", "1048576"}, {"nproc", "4194304"}};
+  actual_.spec.log = {{"driver", "journald"}};
+  actual_.spec.pids = 2048;
+  actual_.spec.health = HealthCheck{"the image's", 0, 0, 0, 0};
+  EXPECT_THAT(fields(), IsEmpty());
+}
+
+TEST_F(Differences, ALimitThatWasChangedBehindItsBackIsOne) {
+  wanted_.memory = 64 << 20;
+  actual_.spec.labels["pipe.spec"] = spec_label(wanted_);
+  actual_.spec.memory = 128 << 20;
+  const auto found = differences(wanted_, actual_);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].before + " -> " + found[0].after, "128 MiB -> 64 MiB");
+}
+
+TEST_F(Differences, SomeoneElsesContainerMayHaveMore) {
+  wanted_.cap_drop = {"ALL"};
+  wanted_.tmpfs = {"/tmp:size=1m"};
+  wanted_.security_opt = {"no-new-privileges"};
+  wanted_.networks = {{"lan", {}}};
+  actual_.spec.labels.erase("pipe.spec");
+  EXPECT_THAT(fields(), ElementsAre("cap_drop", "networks", "security_opt", "tmpfs"));
+  actual_.spec.cap_drop = {"CHOWN", "SETUID", "SYS_CHROOT", "MKNOD"};
+  actual_.spec.tmpfs = {"/tmp:rw,nosuid,size=1m"};
+  actual_.spec.security_opt = {"label=disable", "no-new-privileges:true"};
+  actual_.spec.networks = {{"bridge", {}}, {"lan", {"0123456789ab"}}};
+  actual_.spec.memory = 1 << 20;
+  EXPECT_THAT(fields(), IsEmpty());
+}
+
+TEST(ParseUlimit, ReadsOneOrTwo) {
+  EXPECT_EQ(parse_ulimit("nofile", "1024"), "1024");
+  EXPECT_EQ(parse_ulimit("nofile", "1024:2048"), "1024:2048");
+  EXPECT_EQ(parse_ulimit("core", "0:unlimited"), "0:-1");
+  for (const char *text : {"", "many", "1:2:3", "-2", "1:", ":1"})
+    EXPECT_THROW(parse_ulimit("nofile", text), sdk::Error) << text;
+}
+
+TEST(Replaces, SurvivesTheLabel) {
+  Container container;
+  EXPECT_FALSE(read_replaces_label(container));
+  container.spec.labels[std::string(kReplacesLabel)] = replaces_label({"on-failure:3", true});
+  ASSERT_TRUE(read_replaces_label(container));
+  EXPECT_EQ(read_replaces_label(container)->restart, "on-failure:3");
+  EXPECT_TRUE(read_replaces_label(container)->running);
+  container.spec.labels[std::string(kReplacesLabel)] = "somebody's";
+  EXPECT_FALSE(read_replaces_label(container));
+}
+
 TEST(MissingPorts, ComparesWithTheRealMapping) {
   ContainerSpec wanted;
   wanted.ports = {{"5000/tcp", "", "5000"}, {"5001/tcp", "127.0.0.1", ""}};

@@ -48,9 +48,34 @@ struct Mount {
   auto operator<=>(const Mount &) const = default;
 };
 
+/// How an engine sees whether a container is well. Times in milliseconds; 0 is the engine's default.
+struct HealthCheck {
+  std::string command;  // of a shell in the container; "none" turns off the image's own
+  std::int64_t interval = 0, timeout = 0, start_period = 0;
+  std::int64_t retries = 0;
+};
+
+/// A network that a container is in besides its first one.
+struct NetworkJoin {
+  std::string name;
+  std::vector<std::string> aliases;  // by which others there find it, besides its name
+};
+
 /// What a container is asked to be. Empty members are left to the image and the engine.
 struct ContainerSpec {
   std::string name, image, user, restart, network, hostname;
+  std::vector<NetworkJoin> networks;
+  std::optional<HealthCheck> health;
+  std::int64_t memory = 0, pids = 0;  // bytes, processes; 0: no limit of its own
+  double cpus = 0;
+  std::int64_t stop_timeout = 0;  // seconds between SIGTERM and SIGKILL; 0: the engine's default
+  bool read_only = false, init = false;
+  std::vector<std::string> tmpfs;              // /path or /path:options
+  std::vector<std::string> cap_add, cap_drop;  // "NET_ADMIN", "ALL"
+  std::vector<std::string> security_opt, extra_hosts, devices;
+  std::map<std::string, std::string> ulimits;  // nofile -> "1024" or "1024:2048" (soft:hard)
+  std::map<std::string, std::string> sysctls;
+  std::map<std::string, std::string> log;  // "driver", and the driver's own options
   std::vector<std::string> command, entrypoint;
   bool has_command = false, has_entrypoint = false;
   std::map<std::string, std::string> env, labels;
@@ -65,8 +90,10 @@ struct Container {
   int exit_code = 0, restart_count = 0;
   std::int64_t pid = 0;  // of its first process, on the engine's machine; 0 when it does not run
   std::string error;
-  ContainerSpec spec;                            // as the engine reports it, with what came from the image
-  std::vector<PortBinding> bound_ports;          // the real mapping of a running container
+  std::string health;                    // starting, healthy, unhealthy; empty: it has no health check
+  std::string health_log;                // what the last check wrote
+  ContainerSpec spec;                    // as the engine reports it, with what came from the image
+  std::vector<PortBinding> bound_ports;  // the real mapping of a running container
   std::map<std::string, std::string> addresses;  // network -> IP
   /// Podman was not asked: this was seen earlier, and the very process that was seen still runs.
   bool seen_earlier = false;
@@ -149,9 +176,19 @@ class Engine {
   void start(const std::string &id);
   void stop(const std::string &id, int seconds);
   void rename(const std::string &id, const std::string &name);
+  /// Changes the restart policy ("no", "always", "on-failure:3"). False: this engine can't (Podman before 5).
+  bool set_restart(const std::string &id, const std::string &policy);
   void remove(const std::string &id, bool force, bool volumes = false);
   /// The last lines of stdout and stderr together.
   std::string logs(const std::string &id, int lines);
+  /// Podman has systemd look after health, and does not where there is none: checks now, and gives what came
+  /// of it as Container::health. Empty where the engine sees to it itself.
+  std::string check_health(const std::string &id);
+  bool has_network(const std::string &name);
+  void create_network(const std::string &name, const std::map<std::string, std::string> &labels);
+  /// False: it is still used.
+  bool remove_network(const std::string &name);
+  void join_network(const std::string &id, const NetworkJoin &);
   bool has_volume(const std::string &name);
   /// Where a named volume lies on the engine's machine; nothing if there is none.
   std::optional<std::string> volume_path(const std::string &name);

@@ -24,13 +24,14 @@ struct Ready {
     service,  // HTTP GET /v2/ answers (below 500), or something that is not HTTP does
     tcp,      // a connection stays open
     http,     // a URL answers 2xx, 3xx or 401
+    healthy,  // the engine's health check says so
   };
   Kind kind = Kind::none;
   std::string url;   // http
   std::string host;  // service, tcp
   int port = 0;
-  /// "", "none", "tcp://host:port", "host:port" or a URL; "" is `service` at the first published tcp port of
-  /// `bound`, else `running`. `engine_host` stands for "every address". Throws PIPE_E_INVALID.
+  /// "", "none", "healthy", "tcp://host:port", "host:port" or a URL; "" is `service` at the first published
+  /// tcp port of `bound`, else `running`. `engine_host` stands for "every address". Throws PIPE_E_INVALID.
   static Ready parse(std::string_view text, const std::vector<PortBinding> &bound,
                      std::string_view engine_host);
   std::string str() const;  // what is asked, for messages
@@ -41,8 +42,8 @@ struct Answer {
   bool registry = false;  // 200 or 401 to /v2/
   std::string detail;     // "HTTP 503", "connection reset", …
 };
-/// One try, at most two seconds long. A refused, reset or closed connection is "not yet". Kind running and
-/// none are always ready.
+/// One try, at most two seconds long. A refused, reset or closed connection is "not yet". Kinds running,
+/// healthy and none are always ready: the engine knows.
 Answer ask(const Ready &, sdk::Observer &);
 
 /// host:port by which this machine reaches a published port; empty host_ip and 0.0.0.0 are `engine_host`.
