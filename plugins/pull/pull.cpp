@@ -170,12 +170,18 @@ class Pull {
     planning_ ? foresee(source, state) : fetch(source, state);
   }
 
+  /// A fallback in another registry is not shown the login that is given for the image's own.
+  oci::RegistryOptions options_for(const oci::ImageName &source) const {
+    const bool same = source.kind == name_.kind && source.reference.registry == name_.reference.registry;
+    return same ? options_ : options_.without_login();
+  }
+
   std::string state_now(const oci::ImageName &source) {
     // A pinned image can't change.
     if (source.kind == Kind::registry && source.reference.digest && here_)
       return source.reference.digest->str();
     if (source.kind == Kind::registry) ++looked_;
-    return state_of(source, options_, p_.engine, run_);
+    return state_of(source, options_for(source), p_.engine, run_);
   }
 
   bool is_current(const oci::ImageName &source, const std::string &state) const {
@@ -232,7 +238,7 @@ class Pull {
   oci::TransferResult fetch_by_state(oci::ImageName source, const std::string &state,
                                      const oci::PlatformChoice &choice) {
     if (source.kind == Kind::registry && !state.empty()) source.reference.digest = oci::Digest::parse(state);
-    return oci::fetch(source, choice, options_, *store_, run_);
+    return oci::fetch(source, choice, options_for(source), *store_, run_);
   }
 
   oci::TransferResult take(const oci::ImageName &source, const oci::PlatformChoice &) {

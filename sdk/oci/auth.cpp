@@ -88,10 +88,11 @@ bool may_send_credentials(const http::Origin &registry, const http::Origin &real
   return !domain.empty() && (realm.host == domain || realm.host.ends_with("." + std::string(domain)));
 }
 
-Authorizer::Authorizer(std::string registry, const sdk::Observer &observer)
-    : registry_(std::move(registry)), observer_(observer) {}
+Authorizer::Authorizer(std::string registry, Credentials given, const sdk::Observer &observer)
+    : registry_(std::move(registry)), given_(std::move(given)), observer_(observer) {}
 
 const Credentials &Authorizer::credentials(const Access &access) {
+  if (!given_.empty()) return given_;
   const auto found = credentials_.find(access.repository);
   if (found != credentials_.end()) return found->second;
   return credentials_.emplace(access.repository, find_credentials(registry_, access.repository, observer_))

@@ -34,7 +34,8 @@ bool may_send_credentials(const http::Origin &registry, const http::Origin &real
 /// requests cost one token. Tokens are kept by (realm, service, scope) until shortly before their end.
 class Authorizer {
  public:
-  Authorizer(std::string registry, const sdk::Observer &);
+  /// `given`, unless it is empty, is used in place of what is found for the registry.
+  Authorizer(std::string registry, Credentials given, const sdk::Observer &);
 
   /// What to send along unasked; empty while the registry has asked for nothing.
   std::string header(const Access &, http::Client &);
@@ -65,6 +66,7 @@ class Authorizer {
   http::Request token_request(const std::vector<std::string> &scopes, const Credentials &) const;
 
   const std::string registry_;
+  const Credentials given_;
   const sdk::Observer &observer_;
   std::mutex mutex_;
   std::map<std::string, Credentials> credentials_;  // by repository

@@ -403,7 +403,7 @@ Place place_of(const Reference &reference, const RegistryOptions &options) {
 }
 
 RegistryOptions options_for(const Endpoint &place, const RegistryOptions &step) {
-  RegistryOptions options = step;
+  RegistryOptions options = place.mirror ? step.without_login() : step;
   options.insecure = place.insecure || (step.insecure && !place.mirror);
   if (place.mirror) options.client_cert = options.client_key = {};
   return options;

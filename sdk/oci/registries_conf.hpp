@@ -80,7 +80,7 @@ class RegistriesConf {
 };
 
 /// How a step's settings apply to one of the places: a mirror takes its own word for `insecure`, and is shown
-/// no client certificate that is meant for the registry.
+/// no client certificate and no login that is meant for the registry.
 RegistryOptions options_for(const Endpoint &, const RegistryOptions &step);
 
 /// Says, once a process for each mirror, that it failed and what comes next. A mirror that did not answer at

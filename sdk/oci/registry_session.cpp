@@ -41,6 +41,14 @@ RegistryOptions as_configured(const std::string &host, RegistryOptions options) 
   return options;
 }
 
+Credentials login_of(const RegistryOptions &options) {
+  Credentials given;
+  given.username = options.username;
+  given.password = options.password;
+  if (!given.empty()) given.source = "the parameters `username` and `password`";
+  return given;
+}
+
 }  // namespace
 
 /// Borrows a client for one request, so that each has connections of its own and they are kept.
@@ -78,7 +86,7 @@ Session::Session(std::string host, RegistryOptions options, sdk::Observer &obser
       observer_(observer),
       loopback_(http::Origin::of("https://" + api_host_).loopback()),
       may_be_plain_(options_.insecure || loopback_),
-      authorizer_(host_, observer),
+      authorizer_(host_, login_of(options_), observer),
       pace_(options_.concurrency, options_.rate) {}
 
 std::string Session::url_of(Scheme scheme, const Call &call) const {

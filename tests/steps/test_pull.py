@@ -218,6 +218,30 @@ class Secured(StepTest):
         error = self.failure("pull", r"refuses.*docker/config\.json", image=self.name, ca_file=self.registry.ca_file)
         self.assertNotIn("wrong", error)
 
+    def given(self, password="s3cret:with:colons", **more):
+        """The parameters of a login, the password in a file."""
+        return {"username": "me", "password_file": self.pipe.write("password", password + "\n"), "image": self.name,
+                "ca_file": self.registry.ca_file, **more}  # fmt: skip
+
+    def test_a_login_that_is_given_goes_before_the_stored_one(self):
+        self.login("wrong")
+        self.assertEqual(self.step("pull", **self.given())["digest"], APP.digest)
+        self.login()
+        error = self.failure("pull", "refuses to let the login from the parameters `username` and `password`",
+                             **self.given("not it", policy="always"))  # fmt: skip
+        self.assertNotIn("not it", error)
+
+    def test_half_a_login_is_an_error(self):
+        self.failure("pull", "`username` is given without `password`", image=self.name, username="me")
+        self.failure("pull", "`password` is given without `username`", **self.given(username=None))
+
+    def test_a_login_that_is_given_is_not_shown_to_the_fallbacks_registry(self):
+        with FakeRegistry(fault=lambda request: Answer(503)) as first, FakeRegistry(login=("me", "pw")) as second:
+            second.add(APP, "app", "1")
+            self.failure("pull", "wants a login", **self.given("pw", image=f"{first.address}/app:1",
+                         fallback=f"{second.address}/app:1"))  # fmt: skip
+            self.assertFalse([r for r in second.requests if "Authorization" in r.headers])
+
     def test_reads_podmans_file(self):
         file = self.folder / "runtime/containers/auth.json"
         write_login(file.parent, self.registry.address, ("me", "s3cret:with:colons"))

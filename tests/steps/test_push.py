@@ -201,6 +201,14 @@ class OtherRegistries(PushTest):
             self.step("push", image=self.image, to=to, ca_file=registry.ca_file)
             self.assertEqual(registry.digest("app", "1"), APP.digest)
 
+    def test_logs_in_with_a_login_that_is_given(self):
+        with Registry(tls=True, users={"me": "pw"}) as registry:
+            password = self.pipe.write("password", "pw")
+            self.step("push", image=self.image, to=f"{registry.address}/app:1", username="me",
+                      password_file=password, ca_file=registry.ca_file)  # fmt: skip
+            self.step("verify", image=f"{registry.address}/app:1", checks=["api", "image", "canary"], username="me",
+                      password_file=password, ca_file=registry.ca_file)  # fmt: skip
+
     def test_needs_one_token_for_looking_and_writing(self):
         with TokenServer() as tokens, FakeRegistry(token_server=tokens) as registry:
             self.step("push", image=self.image, to=f"{registry.address}/app:1")

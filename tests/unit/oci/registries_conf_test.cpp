@@ -250,9 +250,11 @@ TEST(Endpoint, MirrorsAreToldNothingThatIsMeantForTheRegistry) {
   step.insecure = true;
   step.ca_file = "ca.pem";
   step.client_cert = step.client_key = "mine.pem";
+  step.username = step.password = "mine";
   const RegistryOptions mirror = options_for({.reference = {}, .mirror = true}, step);
   EXPECT_EQ(mirror.ca_file, "ca.pem");
   EXPECT_EQ(mirror.client_cert + mirror.client_key, "");
+  EXPECT_EQ(mirror.username + mirror.password, "");
   EXPECT_FALSE(mirror.insecure);
   EXPECT_EQ(options_for({.reference = {}}, step), step);
 }

@@ -19,9 +19,12 @@ namespace pipes::oci {
 struct RegistryParams {
   bool insecure = false;
   std::optional<sdk::Path> ca_file, client_cert, client_key;
+  std::string username;
+  std::optional<sdk::Secret> password;
   std::int64_t concurrency = 0;
   sdk::Bytes rate;
 
+  /// Throws PIPE_E_INVALID where half a login is given.
   RegistryOptions registry_options() const {
     const auto text = [](const std::optional<sdk::Path> &path) { return path ? path->value : std::string(); };
     RegistryOptions options;
@@ -29,6 +32,13 @@ struct RegistryParams {
     options.ca_file = text(ca_file);
     options.client_cert = text(client_cert);
     options.client_key = text(client_key);
+    options.username = username;
+    options.password = password ? password->value : std::string();
+    if (options.username.empty() != options.password.empty())
+      throw sdk::Error(PIPE_E_INVALID,
+                       options.username.empty() ? "`password` is given without `username`"
+                                                : "`username` is given without `password`",
+                       "give both, or neither: then what `docker login` or `podman login` keeps is used");
     options.concurrency = static_cast<std::size_t>(concurrency);
     options.rate = static_cast<std::uint64_t>(rate.value);
     return options;
@@ -47,6 +57,10 @@ inline constexpr std::tuple kRegistryFields{
                {.help = "Client certificate (PEM), in place of the one in Docker's or Podman's certs.d"}),
     sdk::field("client_key", &RegistryParams::client_key,
                {.help = "Its key (PEM, without a passphrase); by default in the same file"}),
+    sdk::field("username", &RegistryParams::username,
+               {.help = "Log in as this user; by default with what `docker login` or `podman login` keeps",
+                .fallback = "\"\""}),
+    sdk::field("password", &RegistryParams::password, {.help = "Password of `username`"}),
     sdk::field("concurrency", &RegistryParams::concurrency,
                {.help = kConcurrencyHelp, .min = 0, .max = 64, .fallback = "0"}),
     sdk::field("rate", &RegistryParams::rate, {.help = kRateHelp, .fallback = "0", .examples = "20MiB"})};

@@ -23,10 +23,18 @@ struct RegistryOptions {
   /// PEM files of a client certificate and its key (empty: the key is in the same file). Without them the
   /// ones of Docker's and Podman's certs.d folders are used.
   std::string client_cert{}, client_key{};
+  /// What to log in with, in place of what Docker and Podman keep for this registry; empty: that.
+  std::string username{}, password{};
   /// At most so many things at once; 0: begins with 8 and goes up to 16, down where the host complains.
   std::size_t concurrency = 0;
   std::uint64_t rate = 0;  // bytes a second, of blobs, both ways; 0: any
 
+  /// The same for another registry than the one that the login is for.
+  RegistryOptions without_login() const {
+    RegistryOptions options = *this;
+    options.username = options.password = {};
+    return options;
+  }
   bool operator==(const RegistryOptions &) const = default;
 };
 
@@ -36,9 +44,9 @@ struct Traffic {
 };
 
 /// Talks to one registry. Any thread may call any member: each thread has connections of its own, all
-/// share what is known of the host (scheme, tokens, Retry-After). Credentials come from Docker's and
-/// Podman's files and helpers, and go to no other origin. Transient failures (connection, 429, 5xx) are
-/// retried inside, with jitter and Retry-After; what is thrown then is final.
+/// share what is known of the host (scheme, tokens, Retry-After). Credentials come from the options, else
+/// from Docker's and Podman's files and helpers, and go to no other origin. Transient failures (connection,
+/// 429, 5xx) are retried inside, with jitter and Retry-After; what is thrown then is final.
 ///
 /// Every member throws sdk::Error: PIPE_E_NOT_FOUND, PIPE_E_DENIED, PIPE_E_TRANSIENT, PIPE_E_TIMEOUT,
 /// PIPE_E_MISMATCH, PIPE_E_INVALID (an answer that is no registry's), PIPE_E_CANCELLED.
