@@ -171,6 +171,7 @@ std::optional<std::string> resolve(const Pipeline &pipeline, const SecretDeclara
   }
   if (secret.optional) return std::nullopt;
   problem.message = fmt::format("secret `{}` is nowhere to be found", secret.name);
+  if (!secret.description.empty()) problem.notes.push_back(secret.description);
   problem.notes.push_back("looked in: " + tried);
   problem.help = "put it there, or say `optional = true`";
   diagnostics.push_back(std::move(problem));
