@@ -2,59 +2,12 @@
 #include "check.hpp"
 #include "diagnosis.hpp"
 
-#include <pipe/http/client.hpp>
-
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace verify {
 namespace {
-
-pipes::http::Source source_of(const std::string &bytes, std::uint64_t offset) {
-  return [&bytes, at = static_cast<std::size_t>(offset)](char *data, std::size_t size) mutable {
-    const std::size_t n = std::min(size, bytes.size() - at);
-    std::memcpy(data, bytes.data() + at, n);
-    at += n;
-    return n;
-  };
-}
-
-void push_blob(Target &target, const oci::Descriptor &blob, const std::string &bytes) {
-  target.registry.put_blob(target.canary_repository, blob,
-                           [&](std::uint64_t offset) { return source_of(bytes, offset); });
-}
-
-void pull_blob(Target &target, const oci::Descriptor &blob) {
-  oci::Hasher hasher;
-  target.registry.get_blob(target.canary_repository, blob,
-                           [&](const char *data, std::size_t size) { hasher.update(data, size); });
-  if (hasher.finish() != blob.digest) {
-    throw sdk::Error(PIPE_E_MISMATCH, fmt::format("blob {} came back changed", blob.digest.brief()));
-  }
-}
-
-/// Pushes, then pulls by tag and by digest. `stage` says what is being done, for the report.
-void fly(Target &target, const CanaryImage &canary, const std::string &tag, std::string &stage) {
-  stage = "the upload of a blob";
-  push_blob(target, canary.layer_descriptor, canary.layer);
-  push_blob(target, canary.config_descriptor, canary.config);
-  stage = "the upload of the manifest";
-  target.registry.put_manifest(target.canary_repository, tag, canary.manifest);
-  stage = "reading the tag back";
-  const auto served = target.registry.head_manifest(target.canary_repository, tag);
-  if (!served) throw sdk::Error(PIPE_E_MISMATCH, fmt::format("tag {} is not there after its push", tag));
-  if (served->digest != canary.manifest.digest) {
-    throw sdk::Error(PIPE_E_MISMATCH, fmt::format("tag {} is {} after a push of {}", tag,
-                                                  served->digest.brief(), canary.manifest.digest.brief()));
-  }
-  stage = "pulling it";
-  target.registry.manifest(target.canary_repository, canary.manifest.digest.str());
-  pull_blob(target, canary.config_descriptor);
-  pull_blob(target, canary.layer_descriptor);
-}
 
 /// Takes the canary away again; what can't be is said in `result`.
 void clean_up(Target &target, const CanaryImage &canary, const std::string &name, Result &result) {
@@ -95,7 +48,7 @@ Result check_canary(Target &target) {
     name += ":" + tag;
     result.asked = fmt::format("push and pull of {}", name);
     try {
-      fly(target, canary, tag, stage);
+      oci::fly(target.registry, target.canary_repository, tag, canary, stage);
     } catch (...) {
       Result ignored;
       if (deletes) clean_up(target, canary, name, ignored);

@@ -1,6 +1,6 @@
 #pragma once
 // An image that nobody needs, to see whether one can be pushed and pulled.
-#include <pipe/oci/manifest.hpp>
+#include <pipe/oci/canary.hpp>
 
 #include <cstddef>
 #include <string>
@@ -8,12 +8,8 @@
 
 namespace verify {
 
-/// One layer, with a file in it that does not compress.
-struct CanaryImage {
-  std::string layer, config;  // the layer as a tar
-  pipes::oci::Descriptor layer_descriptor, config_descriptor;
-  pipes::oci::Manifest manifest;
-};
+/// Here: one layer, with a file in it that does not compress.
+using CanaryImage = pipes::oci::Canary;
 
 /// `nonce` makes the config one that no other canary has; `seed` the content of the layer, `size` bytes of
 /// it.

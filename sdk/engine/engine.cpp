@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <pipe/engine/engine.hpp>
 #include <pipe/http/client.hpp>
+#include <pipe/oci/base64.hpp>
 #include <random>
 #include <thread>
 
@@ -29,6 +30,8 @@ namespace {
 
 constexpr auto kUsualLimit = 2min;  // creating and starting, on a slow disk
 constexpr auto kLoadLimit = 10min;  // unpacking, after the last byte was sent
+constexpr auto kExecLimit = 24h;    // without a word of the program
+constexpr int kExecTries = 100;
 constexpr std::size_t kMaxLog = 1u << 20;
 constexpr std::size_t kPiece = 256u << 10;
 
@@ -501,6 +504,47 @@ void Engine::join_network(const std::string &id, const NetworkJoin &network) {
   state_->send(
       state_->post(fmt::format("/networks/{}/connect", http::encode_component(network.name)), body.dump()),
       fmt::format("joining the network {}", network.name));
+}
+
+int Engine::exec(const std::string &id, const std::vector<std::string> &command,
+                 const std::function<void(std::string_view)> &sink) {
+  const std::string what = fmt::format("running {} in the container", command.empty() ? "" : command.front());
+  const nlohmann::json body = {{"AttachStdout", true}, {"AttachStderr", true}, {"Cmd", command}};
+  const auto made = state_->send(
+      state_->post(fmt::format("/containers/{}/exec", http::encode_component(id)), body.dump()), what);
+  const std::string exec = http::encode_component(text_member(made.body, "Id"));
+
+  FrameSplitter frames(sink);
+  http::Request request =
+      state_->post(fmt::format("/exec/{}/start", exec), R"({"Detach":false,"Tty":false})");
+  request.sink = [&](const char *data, std::size_t count) { frames.feed({data, count}); };
+  request.no_progress = kExecLimit;
+  state_->send(request, what);
+
+  // The stream may end a moment before the engine knows how the program did.
+  for (int tries = 0;; ++tries) {
+    const auto answer = state_->send(state_->request("GET", fmt::format("/exec/{}/json", exec)), what);
+    const auto state = nlohmann::json::parse(answer.body, nullptr, false);
+    const bool running = state.is_object() && state.value("Running", false);
+    if (!running && state.is_object() && state.contains("ExitCode") && state["ExitCode"].is_number_integer())
+      return state["ExitCode"].get<int>();
+    if (tries == kExecTries)
+      throw sdk::Error(PIPE_E_TRANSIENT, what + ": the engine does not say how it ended");
+    std::this_thread::sleep_for(50ms);
+    state_->observer.check_cancelled();
+  }
+}
+
+std::optional<std::uint64_t> Engine::file_size(const std::string &id, const std::string &path) {
+  const auto answer = state_->send(
+      state_->request("HEAD", fmt::format("/containers/{}/archive?path={}", http::encode_component(id),
+                                          http::encode_component(path))),
+      fmt::format("looking for {} in the container", path), true);
+  if (answer.status == 404) return std::nullopt;
+  const auto bytes = oci::decode_base64(answer.headers.get("x-docker-container-path-stat"));
+  const auto stat = nlohmann::json::parse(bytes.value_or(""), nullptr, false);
+  if (!stat.is_object() || !stat.contains("size") || !stat["size"].is_number_integer()) return std::nullopt;
+  return stat["size"].get<std::uint64_t>();
 }
 
 bool Engine::has_volume(const std::string &name) {

@@ -58,6 +58,24 @@ void JsonSplitter::finish() const {
   if (depth_ != 0) throw sdk::Error(PIPE_E_TRANSIENT, "the engine's answer was cut short");
 }
 
+void FrameSplitter::feed(std::string_view piece) {
+  while (!piece.empty()) {
+    if (left_ == 0) {
+      const std::size_t taken = std::min(kFrameHeader - header_.size(), piece.size());
+      header_ += piece.substr(0, taken);
+      piece.remove_prefix(taken);
+      if (header_.size() < kFrameHeader) return;
+      left_ = frame_size(header_);
+      header_.clear();
+      continue;
+    }
+    const std::string_view text = piece.substr(0, left_);
+    each_(text);
+    left_ -= text.size();
+    piece.remove_prefix(text.size());
+  }
+}
+
 std::string decode_log(std::string_view body) {
   if (!is_frame(body)) return std::string(body);
   std::string text;

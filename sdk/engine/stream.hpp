@@ -23,6 +23,18 @@ class JsonSplitter {
   bool in_string_ = false, escaped_ = false;
 };
 
+/// Takes stdout and stderr out of the frames of a program's output, as they come.
+class FrameSplitter {
+ public:
+  explicit FrameSplitter(std::function<void(std::string_view text)> each) : each_(std::move(each)) {}
+  void feed(std::string_view piece);
+
+ private:
+  std::function<void(std::string_view)> each_;
+  std::string header_;    // as much of it as has come
+  std::size_t left_ = 0;  // of the frame
+};
+
 /// Takes stdout and stderr out of the frames of a log without TTY: type, three zeros, size (big endian). A
 /// body that does not begin with such a frame is a TTY's and is returned as it is; an incomplete last frame
 /// gives what there is of it.

@@ -1,11 +1,11 @@
 #include "auth.hpp"
 
 #include <fmt/core.h>
+#include <pipe/oci/base64.hpp>
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "base64.hpp"
 #include "json.hpp"
 #include "no_progress.hpp"
 #include "registry_error.hpp"

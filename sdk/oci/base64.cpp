@@ -1,4 +1,4 @@
-#include "base64.hpp"
+#include <pipe/oci/base64.hpp>
 
 #include <cstdint>
 

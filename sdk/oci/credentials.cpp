@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <pipe/oci/base64.hpp>
 
 #include <algorithm>
 #include <cctype>
@@ -9,7 +10,6 @@
 #include <filesystem>
 #include <vector>
 
-#include "base64.hpp"
 #include "credential_helper.hpp"
 #include "file.hpp"
 #include "json.hpp"

@@ -259,6 +259,11 @@ class Dockerd(Api):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def podman(*args):
+    """What the command `podman` says."""
+    return subprocess.run(["podman", *args], check=True, capture_output=True, text=True).stdout
+
+
 def remove_podman_container(name):
     subprocess.run(["podman", "rm", "--force", "--time=0", "--volumes", "--ignore", name], check=False, capture_output=True)
 

@@ -206,6 +206,13 @@ class _Server:
         return headers["Docker-Content-Digest"] if status == 200 else None
 
 
+class Served(_Server):
+    """One that somebody else runs, at this port of the loopback."""
+
+    def __init__(self, port):
+        self.port = port
+
+
 class Registry(_Server):
     """Debian's docker-registry on a free loopback port, with a folder of its own (below `under`)."""
 

@@ -65,6 +65,18 @@ std::string frame(char type, const std::string &text) {
          text;
 }
 
+TEST(FrameSplitter, GivesTextHoweverItIsCut) {
+  const std::string whole =
+      frame(1, "out\n") + frame(2, "") + frame(2, "err\n") + frame(1, std::string(300, 'x'));
+  for (const std::size_t size : {1U, 3U, 8U, 1000U}) {
+    std::string text;
+    FrameSplitter frames([&](std::string_view part) { text += part; });
+    for (std::size_t at = 0; at < whole.size(); at += size)
+      frames.feed(std::string_view(whole).substr(at, size));
+    EXPECT_EQ(text, "out\nerr\n" + std::string(300, 'x')) << size;
+  }
+}
+
 TEST(DecodeLog, TakesBothStreamsOutOfTheirFrames) {
   EXPECT_EQ(decode_log(frame(1, "out\n") + frame(2, "err\n") + frame(1, std::string(300, 'x'))),
             "out\nerr\n" + std::string(300, 'x'));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <pipe/oci/base64.hpp>
 
 #include <cstdlib>
 #include <filesystem>

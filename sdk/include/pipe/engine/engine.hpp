@@ -189,6 +189,12 @@ class Engine {
   /// False: it is still used.
   bool remove_network(const std::string &name);
   void join_network(const std::string &id, const NetworkJoin &);
+  /// Runs a program in a running container, and gives its exit code. `sink` gets what it writes, both streams
+  /// together, as it comes.
+  int exec(const std::string &id, const std::vector<std::string> &command,
+           const std::function<void(std::string_view)> &sink);
+  /// The size of a file in a container; nullopt where there is none.
+  std::optional<std::uint64_t> file_size(const std::string &id, const std::string &path);
   bool has_volume(const std::string &name);
   /// Where a named volume lies on the engine's machine; nothing if there is none.
   std::optional<std::string> volume_path(const std::string &name);

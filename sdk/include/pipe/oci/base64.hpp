@@ -1,5 +1,5 @@
 #pragma once
-// Base64 (RFC 4648, section 4). For .cpp files of this folder only.
+// Base64 (RFC 4648, section 4).
 #include <optional>
 #include <string>
 #include <string_view>
