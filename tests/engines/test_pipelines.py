@@ -17,6 +17,7 @@ import unittest
 from engines import Dockerd, remove_podman_container
 from pipe import SOURCE, Pipe
 from registries import Registry, free_port
+from registry_image import build_image
 
 REGISTRY = SOURCE / "pipelines/registry.toml"
 IMAGE = SOURCE / "pipelines/registry-image.toml"
@@ -46,15 +47,6 @@ class EveryPipeline(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             result = Pipe(folder).run(["check", *sorted((SOURCE / "pipelines").glob("*.toml"))])
             self.assertEqual(result.code, 0, result)
-
-
-def build_image(pipe, archive):
-    result = pipe.run(
-        ["run", IMAGE, "--set", f"archive={archive}", "--set", f"program={shutil.which('docker-registry')}"]
-    )
-    if result.code != 0:
-        raise AssertionError(repr(result))
-    return result
 
 
 class PipelineCase:

@@ -1,0 +1,147 @@
+"""pipelines/registry-upgrade.toml and registry-care.toml on a registry that pipelines/registry.toml made.
+
+Both images hold the same registry, Debian's 2.8: one laid out as version 2 is, the other as version 3 is."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+import time
+import unittest
+
+from engines import Dockerd, podman, remove_podman_container
+from pipe import SOURCE, Pipe
+from registries import Image, Served, free_port
+from registry_image import build_image
+
+UPGRADE, CARE = (SOURCE / "pipelines" / name for name in ("registry-upgrade.toml", "registry-care.toml"))
+APP = Image(sizes=(5000,), seed=600)
+
+
+class UpgradeCase:
+    engine = ""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = pathlib.Path(tempfile.mkdtemp(prefix="pipe-upgrade-"))
+        cls.addClassCleanup(shutil.rmtree, cls.shared, ignore_errors=True)
+        cls.two, cls.three, cls.broken = (cls.shared / name for name in ("two.tar", "three.tar", "broken.tar"))
+        builder = Pipe(cls.shared / "builder")
+        build_image(builder, cls.two)
+        build_image(builder, cls.three, config="/etc/distribution/config.yml")
+        # One that ends as soon as it starts: what it takes for its program is none.
+        build_image(builder, cls.broken, program="/etc/hostname", config="/etc/distribution/config.yml")
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipe-upgrade-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.pipe = Pipe(self.folder)
+        self.name = f"up-{os.getpid()}-{self._testMethodName.removeprefix('test_')}"[:40]
+        self.there = Served(free_port())
+        self.data = self.folder / "data"
+        for suffix in ("", ".gc", ".replaced-by-pipe"):
+            self.addCleanup(self.remove, self.name + suffix)
+        made = self.call(SOURCE / "pipelines/registry.toml", source=f"oci-archive:{self.two}", **self.settings())
+        self.assertEqual(made.code, 0, made)
+        self.there.push(APP, "team/app", "1")
+
+    def settings(self):
+        return {"address": self.there.address, "name": self.name, "port": self.there.port, "data": self.data,
+                "engine": self.engine}  # fmt: skip
+
+    def call(self, file, verb="run", **values):
+        words = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+        return self.pipe.run([verb, file, *words], timeout=240)
+
+    def upgrade(self, image):
+        return self.call(UPGRADE, source=f"oci-archive:{image}", **self.settings())
+
+    def test_there_and_back_with_the_images_kept(self):
+        there = self.upgrade(self.three)
+        self.assertEqual(there.code, 0, there)
+        self.assertEqual(self.command(), ["/etc/distribution/config.yml"])
+        self.assertEqual(self.there.digest("team/app", "1"), APP.digest)
+        again = self.upgrade(self.three)
+        self.assertEqual(again.code, 0, again)
+        self.assertRegex(again.out + again.err, r"registry-upgrade: changed=1 .*failed=0")  # `shell` always says so
+        back = self.upgrade(self.two)
+        self.assertEqual(back.code, 0, back)
+        self.assertEqual(self.command(), ["/etc/docker/registry/config.yml"])
+        self.assertEqual(self.there.digest("team/app", "1"), APP.digest)
+
+    def test_where_the_new_one_does_not_come_up_the_old_one_serves(self):
+        said = self.upgrade(self.broken)
+        self.assertEqual(said.code, 1, said)
+        self.assertEqual(self.command(), ["/etc/docker/registry/config.yml"])
+        self.wait_until_it_answers()
+        self.assertEqual(self.there.digest("team/app", "1"), APP.digest)
+
+    def wait_until_it_answers(self):
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError):
+                if self.there.request("GET", "/v2/")[0] == 200:
+                    return
+            self.assertLess(time.monotonic(), deadline, "the old one does not serve")
+            time.sleep(0.1)
+
+    def test_an_unsound_registry_is_left_as_it_is(self):
+        digest = APP.layers[0]["digest"].removeprefix("sha256:")
+        (self.data / f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data").unlink()
+        before = self.id()
+        said = self.upgrade(self.three)
+        self.assertEqual(said.code, 1, said)
+        self.assertRegex(said.err, "team/app:1: .* is missing")
+        self.assertEqual(self.id(), before)
+
+    def test_care_prunes_collects_and_checks(self):
+        old = Image(sizes=(100_000,), seed=601, created="2019-05-01T00:00:00Z")
+        new = Image(sizes=(300,), seed=602, created="2029-05-01T00:00:00Z")
+        self.there.push(old, "team/lib", "1")
+        self.there.push(new, "team/lib", "2")
+        settings = {"registry": self.there.address, "container": self.name, "engine": self.engine,
+                    "repositories": '["team/*"]', "keep": 1}  # fmt: skip
+        said = self.call(CARE, **settings)
+        self.assertEqual(said.code, 0, said)
+        self.assertIsNone(self.there.digest("team/lib", "1"))
+        self.assertEqual(self.there.digest("team/lib", "2"), new.digest)
+        blobs = {path.parent.name for path in self.data.glob("docker/registry/v2/blobs/sha256/*/*/data")}
+        self.assertFalse(blobs & {digest[7:] for digest in old.blobs})
+        again = self.call(CARE, **settings)
+        self.assertRegex(again.out + again.err, r"registry-care: changed=0 unchanged=3 failed=0")
+
+    def command(self):
+        return self.inspect()["Config"]["Cmd"]
+
+    def id(self):
+        return self.inspect()["Id"]
+
+
+class OnDocker(UpgradeCase, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.docker = cls.enterClassContext(Dockerd())
+        cls.engine = cls.docker.host
+        super().setUpClass()
+
+    def inspect(self):
+        return self.docker.inspect(self.name)
+
+    def remove(self, name):
+        self.docker.remove(name)
+
+
+class OnPodman(UpgradeCase, unittest.TestCase):
+    engine = "podman"
+
+    def inspect(self):
+        return json.loads(podman("inspect", self.name))[0]
+
+    def remove(self, name):
+        remove_podman_container(name)
+
+
+if __name__ == "__main__":
+    unittest.main()
