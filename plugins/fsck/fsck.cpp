@@ -164,9 +164,8 @@ void check_folder(Run &run, const std::string &folder) {
   tell(run, {.tags = found.images, .blobs = found.blobs, .bytes = found.bytes}, broken);
   if (!broken.empty())
     throw Error(PIPE_E_MISMATCH, fmt::format("{} is damaged{}", folder, list_of(broken)),
-                "remove the damaged files below its blobs/, and its index.json, and fill it again: what is "
-                "missing is "
-                "fetched");
+                "fill a new folder from where the images are whole: sync fetches nothing again for a name "
+                "that is there");
   run.verdict(Verdict::up_to_date,
               fmt::format("{} in {} are sound: {}, {}", count_text(found.images, "image"), folder,
                           count_text(found.blobs, "blob"), bytes_text(found.bytes)));

@@ -51,9 +51,9 @@ class UpgradeCase:
         return {"address": self.there.address, "name": self.name, "port": self.there.port, "data": self.data,
                 "engine": self.engine}  # fmt: skip
 
-    def call(self, file, verb="run", **values):
+    def call(self, file, **values):
         words = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
-        return self.pipe.run([verb, file, *words], timeout=240)
+        return self.pipe.run(["run", file, *words], timeout=240)
 
     def upgrade(self, image):
         return self.call(UPGRADE, source=f"oci-archive:{image}", **self.settings())
@@ -90,6 +90,7 @@ class UpgradeCase:
     def test_an_unsound_registry_is_left_as_it_is(self):
         digest = APP.layers[0]["digest"].removeprefix("sha256:")
         (self.data / f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data").unlink()
+        self.restart()  # it has it in memory
         before = self.id()
         said = self.upgrade(self.three)
         self.assertEqual(said.code, 1, said)
@@ -129,6 +130,9 @@ class OnDocker(UpgradeCase, unittest.TestCase):
     def inspect(self):
         return self.docker.inspect(self.name)
 
+    def restart(self):
+        self.docker.api("POST", f"/containers/{self.name}/restart?t=1")
+
     def remove(self, name):
         self.docker.remove(name)
 
@@ -138,6 +142,9 @@ class OnPodman(UpgradeCase, unittest.TestCase):
 
     def inspect(self):
         return json.loads(podman("inspect", self.name))[0]
+
+    def restart(self):
+        podman("restart", "--time=1", self.name)
 
     def remove(self, name):
         remove_podman_container(name)
