@@ -9,7 +9,6 @@
 #include <fstream>
 #include <string>
 
-#include "sdk/oci/base64.hpp"
 #include "tests/unit/quiet.hpp"
 
 namespace pipes::oci {

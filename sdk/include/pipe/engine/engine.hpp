@@ -156,8 +156,8 @@ class Engine {
   /// `name` is a full reference with a tag.
   void tag_image(const std::string &image, const std::string &name);
   void remove_image(const std::string &name);
-  /// Has the engine push to, or pull from, the registry in `name` (with a tag), as `docker push` would. `login`
-  /// is X-Registry-Auth (oci::engine_login). `verify_tls` false matters to Podman only: Docker has
+  /// Has the engine push to, or pull from, the registry in `name` (with a tag), as `docker push` would.
+  /// `login` is X-Registry-Auth (oci::engine_login). `verify_tls` false matters to Podman only: Docker has
   /// insecure-registries for it. What its stream tells of a failure is thrown.
   void push_image(const std::string &name, const std::string &login, bool verify_tls = true);
   void pull_image(const std::string &name, const std::string &login, bool verify_tls = true);
