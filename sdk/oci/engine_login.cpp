@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base64.hpp"
+#include <pipe/oci/base64.hpp>
 #include "credentials.hpp"
 
 namespace pipes::oci {
