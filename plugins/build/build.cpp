@@ -1,11 +1,11 @@
 // build: makes an image of files, without a daemon.
 #include <fmt/core.h>
 #include <pipe/oci/layer.hpp>
+#include <pipe/oci/temporary_store.hpp>
 #include <pipe/oci/transfer.hpp>
 #include <pipe/plugin.hpp>
 
 #include <charconv>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -165,14 +165,18 @@ bool judge(Run &run, const Target &target, const std::optional<oci::Descriptor> 
 
 void plan(Run &run, const Params &p) {
   const Target target(p.as, p.to);
-  // A plan leaves no trace: a store is opened only where one is, or where a base has to be read.
-  const std::filesystem::path path = oci::Store::default_path();
-  std::optional<oci::Store> store;
-  if (p.base || std::filesystem::exists(path / "oci-layout")) store.emplace(path);
-  const std::optional<oci::BaseImage> base = p.base ? base_of(p, *store) : std::nullopt;
+  // A plan makes no store.
+  std::optional<oci::TemporaryStore> temporary;
+  if (!oci::Store::exists(oci::Store::default_path())) {
+    if (p.base && oci::ImageName::parse(*p.base).kind == oci::ImageName::Kind::registry)
+      return run.verdict(Verdict::unknown, "there is nothing in the store yet");
+    temporary.emplace();
+  }
+  oci::Store store = temporary ? **temporary : oci::Store(oci::Store::default_path());
+  const std::optional<oci::BaseImage> base = base_of(p, store);
   const oci::ImageDocuments image = assemble(run, p, base ? &*base : nullptr, oci::measure_layer);
   const oci::Digest digest = oci::digest_of(image.manifest);
-  judge(run, target, target.now(store ? &*store : nullptr), digest);
+  judge(run, target, target.now(store), digest);
   report(run, target, digest);
 }
 
@@ -187,7 +191,7 @@ void build_image(Run &run, const Params &p) {
                });
   store.put(documents.config, oci::kOciConfig);
   const oci::Descriptor image = store.put(documents.manifest, oci::kOciManifest);
-  if (judge(run, target, target.now(&store), image.digest)) target.put(run, store, image);
+  if (judge(run, target, target.now(store), image.digest)) target.put(run, store, image);
   report(run, target, image.digest);
 }
 

@@ -30,9 +30,8 @@ Target::Target(const std::optional<std::string> &as, const std::optional<std::st
                 "use `as` to name the image, and push to send it somewhere");
 }
 
-std::optional<oci::Descriptor> Target::now(const oci::Store *store) const {
-  if (name_.kind != Kind::registry) return oci::peek(name_);
-  return store != nullptr ? store->resolve(name_.str()) : std::nullopt;
+std::optional<oci::Descriptor> Target::now(const oci::Store &store) const {
+  return name_.kind == Kind::registry ? store.resolve(name_.str()) : oci::peek(name_);
 }
 
 void Target::put(pipes::sdk::Run &run, oci::Store &store, const oci::Descriptor &image) const {

@@ -19,7 +19,7 @@ class Target {
   /// The full name, for the steps that follow.
   std::string str() const { return name_.str(); }
   /// What is there now.
-  std::optional<oci::Descriptor> now(const oci::Store *store) const;
+  std::optional<oci::Descriptor> now(const oci::Store &store) const;
   /// Puts the image there, and notes what an undo needs.
   void put(pipes::sdk::Run &run, oci::Store &store, const oci::Descriptor &image) const;
   /// Takes back what `put` made; false if there is nothing of it.

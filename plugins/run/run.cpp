@@ -147,8 +147,14 @@ constexpr sdk::Schema kRun{
         field("engine", &Outputs::engine,
               {.help = "The engine that has it, fit for the parameter `engine`"})}};
 
-Job job_for(Run &run, engine::Engine &engine, const engine::Endpoint &endpoint, const Params &params) {
-  return {run, engine, endpoint, params, container_spec(params, engine.version()), find_image(params.image)};
+Job job_for(Run &run, engine::Engine &engine, const engine::Endpoint &endpoint, const Params &params,
+            Purpose purpose) {
+  return {run,
+          engine,
+          endpoint,
+          params,
+          container_spec(params, engine.version()),
+          find_image(params.image, purpose)};
 }
 
 std::string engine_output(const Params &params, const engine::Version &version,
@@ -180,7 +186,7 @@ std::string fields_of(const Decision &decision) {
 void plan(Run &run, const Params &params) {
   const engine::Endpoint endpoint = engine::find_endpoint(params.engine, run);
   engine::Engine engine = engine::Engine::connect(endpoint, run);
-  Job job = job_for(run, engine, endpoint, params);
+  Job job = job_for(run, engine, endpoint, params, Purpose::look);
   auto current = engine.container(params.name);
   if (!current) current = engine.container(aside_name(params.name));
   Decision decision = decide(job, current);
@@ -215,7 +221,7 @@ void plan(Run &run, const Params &params) {
 void run(Run &run, const Params &params) {
   const engine::Endpoint endpoint = engine::find_endpoint(params.engine, run);
   engine::Engine engine = engine::Engine::connect(endpoint, run);
-  Job job = job_for(run, engine, endpoint, params);
+  Job job = job_for(run, engine, endpoint, params, Purpose::use);
   const engine::ContainerLock lock(params.name, run);
   if (params.pull == "always" && newer_in_registry(params.image, job.image, run))
     job.image = fetch_image(params.image, run);

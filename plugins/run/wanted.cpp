@@ -119,7 +119,7 @@ engine::ContainerSpec container_spec(const Params &params, const engine::Version
   return spec;
 }
 
-ImageSource find_image(const std::string &text) {
+ImageSource find_image(const std::string &text, Purpose purpose) {
   using Kind = oci::ImageName::Kind;
   const oci::ImageName name = oci::ImageName::parse(text);
   ImageSource source;
@@ -130,7 +130,12 @@ ImageSource find_image(const std::string &text) {
   const std::filesystem::path folder = oci::Store::default_path();
   std::error_code error;
   if (!in_a_file && !std::filesystem::exists(folder, error)) return source;
-  source.store.emplace(folder);
+  if (purpose == Purpose::look && !oci::Store::exists(folder)) {
+    source.temporary = std::make_shared<oci::TemporaryStore>();
+    source.store = **source.temporary;
+  } else {
+    source.store.emplace(folder);
+  }
   source.stored = in_a_file ? oci::local(name, *source.store) : source.store->resolve(name.reference.str());
   if (!source.stored) {
     source.store.reset();

@@ -3,9 +3,11 @@
 #include <pipe/engine/engine.hpp>
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/local.hpp>
+#include <pipe/oci/temporary_store.hpp>
 #include <pipe/plugin.hpp>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,13 +50,16 @@ engine::ContainerSpec container_spec(const Params &, const engine::Version &);
 
 /// Where the image comes from.
 struct ImageSource {
-  std::string name;                 // under which the engine has it, or gets it
-  std::optional<oci::Store> store;  // has the image; nothing: the engine's own
+  std::string name;                                  // under which the engine has it, or gets it
+  std::shared_ptr<oci::TemporaryStore> temporary{};  // that `store` is
+  std::optional<oci::Store> store;                   // has the image; nothing: the engine's own
   std::optional<oci::Descriptor> stored;
   std::optional<oci::Manifest> manifest;  // for this machine's platform
 };
+/// Whether a store is made where there is none.
+enum class Purpose { look, use };
 /// Throws PIPE_E_INVALID (no name), PIPE_E_NOT_FOUND (an archive that is not there).
-ImageSource find_image(const std::string &name);
+ImageSource find_image(const std::string &name, Purpose);
 
 /// Whether the registry has another image under this name than the store: its digest, or nothing.
 std::optional<std::string> newer_in_registry(const std::string &name, const ImageSource &, sdk::Run &);

@@ -32,7 +32,10 @@ void throw_io(std::string_view what, const std::filesystem::path &path, int erro
     case EROFS:
     case EACCES:
     case EPERM:
-      hint = "choose a place that you can write to (the store's is PIPE_STORE)";
+    case ENOENT:   // of what is to be made: file systems such as /proc
+    case ENOTDIR:  // a part of the path is a file
+      hint =
+          "choose a place that you can write to (the store's is PIPE_STORE, that of temporary files TMPDIR)";
       break;
     case EMFILE:
     case ENFILE:

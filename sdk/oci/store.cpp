@@ -31,8 +31,8 @@ constexpr const char *kInUse = ".in-use";
 constexpr std::string_view kUnnamed = "new-";
 constexpr std::time_t kKeepPartials = std::time_t{7} * 24 * 3600;
 
-void make_folder(const fs::path &path, mode_t mode = 0777) {
-  if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) throw_io("create", path, errno);
+void make_folder(const fs::path &path) {
+  if (mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) throw_io("create", path, errno);
 }
 
 /// What a store that another process is just making may hold already.
@@ -66,10 +66,24 @@ bool check_layout_file(const fs::path &root) {
   return true;
 }
 
-void create_layout(const fs::path &root) {
-  std::error_code error;
+/// Makes the folder of a store, and those above it.
+void make_root(const fs::path &root) {
+  std::error_code error, none;
   if (!root.parent_path().empty()) fs::create_directories(root.parent_path(), error);
-  make_folder(root, 0700);  // images may be private
+  if (!error && mkdir(root.c_str(), 0700) != 0)  // images may be private
+    error.assign(errno, std::generic_category());
+  if (!error || fs::is_directory(root, none)) return;
+  for (fs::path part = root; part != part.parent_path(); part = part.parent_path())
+    if (fs::exists(fs::symlink_status(part, none)) && !fs::is_directory(part, none))
+      throw sdk::Error(
+          PIPE_E_IO,
+          fmt::format("can't create the image store {}: {} is not a folder", root.string(), part.string()),
+          "name another folder (PIPE_STORE)");
+  throw_io("create the image store", root, error.value());
+}
+
+void create_layout(const fs::path &root) {
+  make_root(root);
   refuse_foreign_folder(root);
   const FileLock lock(root / kLayoutLock);
   if (check_layout_file(root)) return;  // another process was faster

@@ -184,6 +184,13 @@ class Errors(FakeCase):
         self.fake(self.answers(**{"POST /images/load": (200, b'{"stream":"hm"}')}))
         self.assertIn("loaded nothing", self.fails())
 
+    def test_a_plan_of_an_archive_makes_no_store(self):
+        self.fake(self.answers())
+        plan = self.pipe.run(["plan", self.pipeline()])
+        self.assertEqual(plan.code, 0, plan)
+        self.assertIn(f"create {self.name}", plan.out)
+        self.assertFalse(self.pipe.store.exists())
+
     def test_the_archive_that_is_loaded_has_the_image(self):
         fake = self.fake(self.answers(**{"POST /images/load": (500, {"message": "not now"})}))
         self.fails()

@@ -20,7 +20,9 @@ class Build(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="pipe-build-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        self.pipe = Pipe(self.folder)
+        self.temporary = self.folder / "tmp"
+        self.temporary.mkdir()
+        self.pipe = Pipe(self.folder, env={"TMPDIR": str(self.temporary)})
         self.pipe.write("site/index.html", "<p>hello")
         self.pipe.write("site/data/a", "a")
         (self.folder / "site/link").symlink_to("data/a")
@@ -96,6 +98,20 @@ class Build(unittest.TestCase):
         self.assertEqual(len(config["rootfs"]["diff_ids"]), 2)
         self.assertEqual(config["config"], {"Env": ["PATH=/bin"], "Cmd": ["sh"], "Labels": {"k": "v"}})
 
+    def test_a_plan_upon_a_base_makes_no_store(self):
+        other = Pipe(self.folder / "other")
+        archive = f"oci-archive:{self.folder}/base.tar"
+        other.step("build", layers=self.layers[:1], to=archive)
+        pipeline = self.pipeline(f'with.base = "{archive}"\nwith.as = "app:1"')
+        plan = self.pipe.run(["plan", pipeline])
+        self.assertEqual(plan.code, 0, plan)
+        self.assertIn("create", plan.out)
+        by_name = self.pipe.run(["plan", self.pipeline('with.base = "base:1"\nwith.as = "app:1"')])
+        self.assertEqual(by_name.code, 0, by_name)
+        self.assertIn("nothing in the store yet", by_name.out)
+        self.assertFalse(self.pipe.store.exists())
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
     def test_plan_knows_whether_there_is_something_to_do(self):
         archive = self.folder / "a.tar"
         pipeline = self.pipeline(f'with.to = "oci-archive:{archive}"')
@@ -158,6 +174,19 @@ class BadDisk(unittest.TestCase):
         )
         self.assertEqual(done.returncode, 0, done)
         return done
+
+    def test_a_store_that_cannot_be_made(self):
+        self.pipe.write("file", "x")
+        for store, words in [
+            (self.folder / "file/store", [f"can't create the image store {self.folder}/file/store", "file is not a folder"]),
+            (self.folder / "small", [f"can't create the image store {self.folder}/small", "small is not a folder"]),
+            ("/proc/none/store", ["can't create the image store /proc/none/store", "No such file or directory"]),
+        ]:
+            with self.subTest(store=store):
+                result = self.pipe.try_step("build", env={"PIPE_STORE": store}, layers=["small:/small"], as_="small:1")
+                self.assertEqual(result.code, 1, result)
+                for word in [*words, "hint: ", "PIPE_STORE"]:
+                    self.assertIn(word, result.err)
 
     def test_a_full_disk_is_called_so_and_leaves_the_store_whole(self):
         (self.folder / "large").write_bytes(os.urandom(2_000_000))
