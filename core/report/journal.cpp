@@ -87,12 +87,12 @@ void LogFile::lock() {
 
 std::filesystem::path make_run_folder(const std::filesystem::path &state, const std::string &pipeline,
                                       std::chrono::system_clock::time_point at) {
-  const std::string stem = fmt::format("{}-{}", stamp(at), file_name(pipeline));
   const std::filesystem::path runs = state / "runs";
   std::filesystem::create_directories(runs);
   prune(runs, file_name(pipeline), stamp(at - std::chrono::hours(24)));
-  for (int n = 1;; ++n) {
-    const std::filesystem::path folder = runs / (n == 1 ? stem : fmt::format("{}-{}", stem, n));
+  // Of two in one millisecond, one takes the next.
+  for (;; at += std::chrono::milliseconds(1)) {
+    std::filesystem::path folder = runs / fmt::format("{}-{}", stamp(at), file_name(pipeline));
     if (std::filesystem::create_directory(folder)) return folder;
   }
 }
