@@ -30,7 +30,8 @@ class Variables {
       source = Source::read(path);
       tree = read_toml(source);
     } catch (const Error &e) {
-      report("var-file", e.message).help = e.hint;
+      report("var-file", e.message).help =
+          "name a TOML file that can be read, with lines such as port = 5001";
       return;
     } catch (Diagnostic &d) {
       diagnostics_.push_back(std::move(d));

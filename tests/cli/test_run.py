@@ -1,6 +1,7 @@
 """`pipe run`: order, failure, retries, finally, rollback, outputs, events, journal."""
 
 import json
+import os
 import time
 import unittest
 
@@ -39,6 +40,25 @@ class Run(CliCase):
         values = self.pipe.write("values.toml", 'text = "from file"\nother = "from file"\n')
         result = self.run_file(path, "--set", "text=a=b", "--var-file", values)
         self.assertEqual(result.out, "t = a=b from file\n")
+
+    def test_a_var_file_that_cannot_be_read(self):
+        path = self.pipeline('[vars.text]\ndefault = "x"\n[[step]]\nuses = "noop"\n')
+        missing = self.run_file(path, "--var-file", "/nowhere/values.toml")
+        self.assert_code(missing, 3)
+        self.assert_says(missing.err, "/nowhere/values.toml: there is no such file", "help: name a TOML file")
+
+        values = self.pipe.write("values.toml", 'text = "y"\n')
+        values.chmod(0)
+        for folder in (self.folder, self.pipe.state, self.pipe.state / "pipe"):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o777)
+        # Root may read everything.
+        someone = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        process = self.pipe.start(["run", path, "--var-file", values], text=True, **someone)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 3, err)
+        self.assert_says(err, str(values), "Permission denied", "help:")
+        self.assertEqual(out, "")
 
     def test_an_unknown_variable(self):
         path = self.pipeline('[vars.text]\ndefault = "x"\n[[step]]\nuses = "noop"\n')
