@@ -58,7 +58,8 @@ void PlainPrinter::on(const Event &e) {
       return out_.write(retry_line(e));
     case Event::Type::step_ended:
       progress_.erase(e.step);
-      if (e.failure && e.state == NodeResult::State::failed) failures_ += failure_block(e, color_);
+      if (e.failure && e.state == NodeResult::State::failed)
+        failures_ += failure_block(e, Told::events, color_);
       return out_.write(step_line(e, id_width_, color_));
     case Event::Type::run_ended:
       if (!failures_.empty()) out_.write(failures_);
@@ -71,7 +72,7 @@ void PlainPrinter::on(const Event &e) {
 /// The step as a whole, every few seconds and only when there is news: a log that is read later needs no
 /// more.
 void PlainPrinter::progress(const Event &e) {
-  Told &told = progress_[e.step];
+  Progress &told = progress_[e.step];
   told.movement.on(e.progress,
                    std::chrono::duration_cast<std::chrono::milliseconds>(e.time.time_since_epoch()));
   const Moving &whole = told.movement.whole();

@@ -17,7 +17,7 @@ class PlainPrinter final : public EventSink {
  private:
   void progress(const Event &);
 
-  struct Told {
+  struct Progress {
     std::chrono::system_clock::time_point at;
     std::uint64_t done = 0;
     Movement movement{};
@@ -25,8 +25,8 @@ class PlainPrinter final : public EventSink {
   TextOut &out_;
   Color color_;
   std::size_t id_width_ = 0;
-  std::map<std::string, Told> progress_;  // of running steps: what was said last
-  std::string failures_;                  // repeated at the end, where people look
+  std::map<std::string, Progress> progress_;  // of running steps: what was said last
+  std::string failures_;                      // repeated at the end, where people look
 };
 
 /// The verdicts of `pipe plan`.

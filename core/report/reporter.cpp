@@ -107,15 +107,15 @@ void Reporter::lines(const Event &event, Capture &capture, std::string_view byte
                                                                   : 0;
        from <= text.size();) {
     const std::size_t stop = std::min(text.find('\n', from), text.size());
-    remember_line(capture, text.substr(from, stop - from));
+    remember_line(capture, text.substr(from, stop - from), true);
     from = stop + 1;
   }
   capture.partial.erase(0, last ? capture.partial.size() : std::min(end + 1, capture.partial.size()));
   show(shown, capture, shown.message.size());
 }
 
-void Reporter::remember_line(Capture &capture, std::string_view line) {
-  capture.tail.emplace_back(line.substr(0, kLongestLine));
+void Reporter::remember_line(Capture &capture, std::string_view line, bool told) {
+  capture.tail.push_back({std::string(line.substr(0, kLongestLine)), told});
   if (capture.tail.size() > kTailLines) capture.tail.pop_front();
 }
 
@@ -137,7 +137,7 @@ void Reporter::log(const Event &event) {
   Capture &capture = capture_of(event);
   std::string line = fmt::format("{}{}", level_prefix(event.level), event.message);
   for (const auto &[name, value] : event.fields) line += fmt::format(" {}={}", name, to_text(value));
-  remember_line(capture, line);
+  remember_line(capture, line, event.level >= 2);
   line.push_back('\n');
   capture.log.write(line);
   show(event, capture, line.size());
@@ -150,7 +150,12 @@ void Reporter::end_step(Event event) {
   lines(event, capture, capture.stream.finish(), true);
   if (event.failure) {
     capture.log.write(fmt::format("failed: {}\n", event.failure->message));
-    event.failure->tail.assign(capture.tail.begin(), capture.tail.end());
+    event.failure->tail.clear();
+    event.failure->untold.clear();
+    for (const Capture::Line &line : capture.tail) {
+      event.failure->tail.push_back(line.text);
+      if (!line.told || capture.cut) event.failure->untold.push_back(line.text);
+    }
   }
   capture.log.flush();
   if (event.failure) event.failure->log = capture.log.path();

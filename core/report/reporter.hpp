@@ -34,7 +34,11 @@ class Reporter final : public EventSink {
     StreamRedactor stream;
     LogFile log;
     std::string partial;  // a line that has no end yet
-    std::deque<std::string> tail;
+    struct Line {
+      std::string text;
+      bool told;  // by an event that every printer shows
+    };
+    std::deque<Line> tail;
     std::size_t shown = 0;
     bool cut = false;
   };
@@ -42,7 +46,7 @@ class Reporter final : public EventSink {
   void output(const Event &);
   /// Hands on the complete lines of `bytes`, which are masked already.
   void lines(const Event &, Capture &, std::string_view bytes, bool last);
-  void remember_line(Capture &, std::string_view);
+  void remember_line(Capture &, std::string_view, bool told);
   void show(const Event &, Capture &, std::size_t cost);
   void log(const Event &);
   void end_step(Event);

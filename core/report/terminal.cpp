@@ -106,7 +106,7 @@ void TerminalPrinter::end_step(const Event &e) {
     pending_ += fmt::format("              {}  {} -> {}\n", printable(diff.field),
                             first_line(printable(diff.before)), first_line(printable(diff.after)));
   }
-  if (e.failure && e.state == NodeResult::State::failed) failures_ += failure_block(e, color_);
+  if (e.failure && e.state == NodeResult::State::failed) failures_ += failure_block(e, Told::nothing, color_);
 }
 
 void TerminalPrinter::end_run(const Event &e) {

@@ -230,16 +230,17 @@ std::string plan_lines(const Event &e, std::size_t id_columns, Color color) {
   return out;
 }
 
-std::string failure_block(const Event &e, Color color) {
+std::string failure_block(const Event &e, Told told, Color color) {
   const Failure &f = *e.failure;
   const std::string message = printable(f.message);
   const std::string_view first = first_line(message);
   std::string out = fmt::format("{} {}: {}\n", paint("error:", Tone::bad, color), printable(e.step), first);
   if (first.size() < message.size()) out += indent(std::string_view(message).substr(first.size() + 1), "  ");
   if (!f.hint.empty()) out += indent(printable(f.hint), "  hint: ");
-  if (!f.tail.empty()) {
-    out += "  its last lines:\n";
-    for (const std::string &line : f.tail) {
+  const std::vector<std::string> &lines = told == Told::events ? f.untold : f.tail;
+  if (!lines.empty()) {
+    out += told == Told::events ? "  its last lines that are not above:\n" : "  its last lines:\n";
+    for (const std::string &line : lines) {
       out += fmt::format("    {} {}\n", paint("|", Tone::faint, color), printable(line));
     }
   }

@@ -52,8 +52,10 @@ std::string recap(const Event &run_ended);
 std::string plan_recap(const Counts &);
 /// A step of a plan, with what differs beneath it.
 std::string plan_lines(const Event &step_ended, std::size_t id_width, Color);
-/// Message, hint, last lines and log of a step that failed.
-std::string failure_block(const Event &step_ended, Color);
+/// Message, hint, last lines and log of a step that failed. `Told::events`: its lines stand above already,
+/// but for those that no event tells.
+enum class Told { nothing, events };
+std::string failure_block(const Event &step_ended, Told, Color);
 /// `  changed    pull   3.1s  summary`
 std::string step_line(const Event &step_ended, std::size_t id_width, Color);
 /// The widest id of the steps that a run announced, within reason.

@@ -25,8 +25,9 @@ struct Counts {
 struct Failure {
   Status status = Status::internal;
   std::string message, hint;
-  std::vector<std::string> tail;  // the last lines of its log; filled in by the Reporter
-  std::string log;                // path of its log, if it has one; by the Reporter
+  // The last lines of its log, and those among them that no printed event told; both by the Reporter.
+  std::vector<std::string> tail{}, untold{};
+  std::string log{};  // path of its log, if it has one; by the Reporter
 };
 
 /// "changed", "unchanged" … as every printer and the journal say it.

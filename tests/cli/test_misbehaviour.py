@@ -45,7 +45,7 @@ class Misbehaviour(CliCase):
                 self.notes_file.unlink(missing_ok=True)
                 result = self.misbehave(how)
                 self.assert_costs_one_step(
-                    result, f"error: bad: plugin 'misbehave' {signal}", "    | about to misbehave\n", "    | last words\n"
+                    result, f"error: bad: plugin 'misbehave' {signal}", "bad | about to misbehave\n", "bad | last words\n"
                 )
 
     def test_exit(self):

@@ -52,11 +52,9 @@ Event ended(const std::string &step, State state, const std::string &summary, mi
 
 Event failed(const std::string &step) {
   Event e = ended(step, State::failed, "", milliseconds(300));
-  e.failure = Failure{Status::denied,
-                      "401 from localhost:5000\nsecond line",
-                      "log in first",
-                      {"line one", "line two"},
-                      "/runs/push.log"};
+  e.failure = Failure{Status::denied, "401 from localhost:5000\nsecond line",
+                      "log in first", {"line one", "line two"},
+                      {"line two"},   "/runs/push.log"};
   return e;
 }
 
@@ -103,8 +101,7 @@ TEST(PlainPrinter, TellsARun) {
             "error: push: 401 from localhost:5000\n"
             "  second line\n"
             "  hint: log in first\n"
-            "  its last lines:\n"
-            "    | line one\n"
+            "  its last lines that are not above:\n"
             "    | line two\n"
             "  log: /runs/push.log\n"
             "registry: changed=1 unchanged=1 failed=1 skipped=0 not_run=2 retried=1   6.2s\n");
@@ -402,8 +399,18 @@ TEST_F(ReporterTest, CutsOutputIntoWholeLinesAndKeepsItAll) {
   EXPECT_EQ(sink.events[1].message, "two");
   EXPECT_EQ(sink.events[2].message, "three");
   EXPECT_THAT(sink.events[3].failure->tail, testing::ElementsAre("one", "two", "three"));
+  EXPECT_THAT(sink.events[3].failure->untold, testing::IsEmpty());
   EXPECT_EQ(sink.events[3].failure->log, (folder / "pull.log").string());
   EXPECT_THAT(log_text(), testing::StartsWith("one\ntwo\nthree"));
+}
+
+TEST_F(ReporterTest, SaysWhichOfTheLastLinesNoEventTold) {
+  Reporter reporter(redactor, folder, {&sink});
+  reporter.on(log("pull", 2, "told"));
+  reporter.on(log("pull", 1, "asked"));
+  reporter.on(failed("pull"));
+  EXPECT_THAT(sink.events.back().failure->tail, testing::ElementsAre("told", "debug: asked"));
+  EXPECT_THAT(sink.events.back().failure->untold, testing::ElementsAre("debug: asked"));
 }
 
 TEST_F(ReporterTest, MasksEverythingBeforeAnyoneSeesIt) {
@@ -434,7 +441,7 @@ TEST_F(ReporterTest, BoundsWhatAFloodShowsAndKeeps) {
   EXPECT_LT(shown, Reporter::kShown + 1000);
   EXPECT_LT(kept, 2 * Reporter::kLogLimit + (1 << 20));
   EXPECT_THAT(sink.shown(), HasSubstr("it says too much: the rest is only in"));
-  EXPECT_EQ(sink.events.back().failure->tail.back(), "the last line");
+  EXPECT_EQ(sink.events.back().failure->untold.back(), "the last line");
   EXPECT_THAT(log_text(), HasSubstr("the last line"));
 }
 
