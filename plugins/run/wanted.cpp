@@ -167,7 +167,7 @@ ImageSource fetch_image(const std::string &text, sdk::Run &run) {
   store.tag(name.str(), result.image);
   run.info(fmt::format("{} {}: {} blobs fetched, {} there already", name.reference.familiar(),
                        result.image.digest.brief(), result.moved, result.skipped));
-  return find_image(text);
+  return find_image(text, Purpose::use);
 }
 
 void forget_image(const std::string &text, sdk::Run &run) {
