@@ -160,7 +160,6 @@ class Work {
     return std::chrono::duration_cast<std::chrono::seconds>(params_.renew_before);
   }
 
-
   void take_brought() {
     Given all{.cert_file = params_.cert, .key_file = params_.key, .ca_file = params_.ca};
     const std::string chain = must_read(all.cert_file), key = must_read(all.key_file);
@@ -206,7 +205,6 @@ class Work {
   std::string absolute_ca() const {
     return params_.ca.empty() ? std::string() : fs::absolute(params_.ca).string();
   }
-
 
   struct Authority {
     Certificate certificate;
@@ -307,7 +305,6 @@ class Work {
     if (!key) return "its key is gone";
     return leaf->has(*key) ? "" : "its key is another one's";
   }
-
 
   void install(const std::vector<File> &files, const Certificate &leaf, bool existed) {
     bool changed = false;

@@ -27,7 +27,6 @@ toml::table parse(const std::string &text, const fs::path &file) {
   }
 }
 
-
 bool docker_is_there(const Places &places) {
   std::error_code error;
   return fs::exists(places.docker, error) ||
@@ -47,7 +46,6 @@ std::vector<fs::path> authority_files(const fs::path &certs, const Wanted &wante
 std::vector<fs::path> docker_files(const Places &places, const Wanted &wanted) {
   return authority_files(places.docker / "certs.d", wanted);
 }
-
 
 /// A drop-in of our own; its name is read after most others (containers-registries.conf.d(5)).
 fs::path drop_in(const Places &places, const std::string &subject) {
@@ -128,7 +126,6 @@ std::vector<fs::path> podman_files(const Places &places, const Wanted &wanted) {
   files.push_back(drop_in(places, "docker.io"));
   return files;
 }
-
 
 fs::path hosts_toml(const Places &places, const std::string &name) {
   return places.containerd / "certs.d" / name / "hosts.toml";

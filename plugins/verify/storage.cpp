@@ -17,7 +17,7 @@ namespace engine = pipes::engine;
 
 constexpr std::string_view kRegistryData = "/var/lib/registry";
 
-[[noreturn]] void cant(const std::string &what, const std::string &remedy) {
+[[noreturn]] void refuse(const std::string &what, const std::string &remedy) {
   throw sdk::Error(PIPE_E_INVALID, what, remedy);
 }
 
@@ -28,8 +28,8 @@ const engine::Mount &data_mount(const engine::Container &container) {
   if (usual != mounts.end()) return *usual;
   const auto written = [](const engine::Mount &mount) { return !mount.read_only; };
   if (std::ranges::count_if(mounts, written) != 1)
-    cant(fmt::format("{} mounts nothing at {}", container.name, kRegistryData),
-         "name its folder or volume with `data`; if it has none, its images go with the container");
+    refuse(fmt::format("{} mounts nothing at {}", container.name, kRegistryData),
+           "name its folder or volume with `data`; if it has none, its images go with the container");
   return *std::ranges::find_if(mounts, written);
 }
 
@@ -39,17 +39,17 @@ std::string folder_of(std::string data, const std::string &container_name, const
   if (data.starts_with('/')) return data;
   auto engine = engine::Engine::connect(engine_name, observer);
   if (!engine.on_this_machine())
-    cant("the engine is on another machine, and so is its disk", "check `storage` there");
+    refuse("the engine is on another machine, and so is its disk", "check `storage` there");
   if (data.empty()) {
     const auto container = engine.container(container_name);
     if (!container)
-      cant(fmt::format("there is no container {}", container_name), "run the step that makes it");
+      refuse(fmt::format("there is no container {}", container_name), "run the step that makes it");
     data = data_mount(*container).source;
     if (data.starts_with('/')) return data;
   }
   const auto path = engine.volume_path(data);
   if (!path)
-    cant(fmt::format("there is no volume {}", data), "name the one that the registry's container mounts");
+    refuse(fmt::format("there is no volume {}", data), "name the one that the registry's container mounts");
   return *path;
 }
 
