@@ -104,7 +104,7 @@ class Hints(CliCase):
     def test_a_var_file_that_is_a_folder(self):
         result = self.pipe.run(["run", self.pipeline(self.scripted("a")), "--var-file", self.folder])
         self.assert_code(result, 3)
-        self.assert_says(result.err, f"cannot read {self.folder}: it is a folder", "name a .toml file in it")
+        self.assert_says(result.err, f"cannot read {self.folder}: it is a folder", "name a TOML file that can be read")
 
 
 class Types(CliCase):
