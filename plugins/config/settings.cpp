@@ -92,8 +92,8 @@ class Tree {
 
   /// A setting that this version lacks is refused, whoever asks for it.
   template <class T>
-  void set(const std::string &path, T value) {
-    values_.insert_or_assign({&name_of(path, version_), path}, Json(std::move(value)));
+  void set(const std::string &path, const T &value) {
+    values_.insert_or_assign({&name_of(path, version_), path}, Json(value));
   }
   bool has_section(std::string_view section) const {
     return std::ranges::any_of(values_, [&](const auto &v) { return v.first.second.starts_with(section); });

@@ -186,15 +186,15 @@ void Repository::plan_removals() {
     };
     for (std::size_t i = 0; i < nodes.size() && nodes.size() <= kMaxManifests; ++i) {
       observer_.check_cancelled();
-      const Node node = nodes[i];
-      for (const std::string &tag : attached_tags_of(node.digest))
+      const auto [digest, attached] = Node(nodes[i]);  // a copy: `add` lets the list grow
+      for (const std::string &tag : attached_tags_of(digest))
         if (const auto there = registry_.head_manifest(name_, tag)) {
           reached[there->digest].insert(tag);
           add(there->digest, true);
         }
-      for (const oci::Descriptor &referrer : referrers(node.digest)) add(referrer.digest, true);
+      for (const oci::Descriptor &referrer : referrers(digest)) add(referrer.digest, true);
       try {
-        for (const oci::Descriptor &child : manifest(node.digest).manifests) add(child.digest, node.attached);
+        for (const oci::Descriptor &child : manifest(digest).manifests) add(child.digest, attached);
       } catch (const Error &error) {
         if (error.status != PIPE_E_NOT_FOUND) throw;  // a platform that was never there
       }

@@ -150,7 +150,7 @@ std::optional<std::string> newer_in_registry(const std::string &text, const Imag
                                              sdk::Run &run) {
   const oci::ImageName name = oci::ImageName::parse(text);
   if (name.kind != oci::ImageName::Kind::registry) return std::nullopt;
-  const std::string digest = oci::resolve(name.reference, {}, run).root.digest.str();
+  std::string digest = oci::resolve(name.reference, {}, run).root.digest.str();
   if (!here.stored) return digest;
   const auto state = here.stored->annotations.find(kSourceState);
   const bool same = here.stored->digest.str() == digest ||

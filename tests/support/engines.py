@@ -243,8 +243,16 @@ class Dockerd(Api):
         """As a power cut for the engine, not for the containers: they run on, and nobody looks after them."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        with contextlib.suppress(OSError, ValueError):  # its containerd goes with it, but not at once
-            os.kill(int((self.folder / "exec/containerd/containerd.pid").read_text()), signal.SIGKILL)
+        # Its containerd goes with it, but not at once; the next dockerd would take a number that is still
+        # there, even that of a process nobody waited for, for a containerd to talk to.
+        pid_file = self.folder / "exec/containerd/containerd.pid"
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(pid_file.read_text())
+            os.kill(pid, signal.SIGKILL)
+            end = time.monotonic() + 20
+            while time.monotonic() < end and pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+                time.sleep(0.05)
+        pid_file.unlink(missing_ok=True)
 
     def __exit__(self, *_):
         if self.process:
