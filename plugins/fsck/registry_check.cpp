@@ -81,7 +81,7 @@ BlobFinding RegistryCheck::check_blob(const std::string &repository, const oci::
   observer_.check_cancelled();
   try {
     const auto turn = registry_.enter();
-    const BlobFinding there = oci::look_at_blob(registry_, repository, blob);
+    BlobFinding there = oci::look_at_blob(registry_, repository, blob);
     if (!content_ || there.state != BlobState::sound) return there;
     {
       const std::lock_guard lock(mutex_);
