@@ -187,7 +187,7 @@ void add_limits(json &host, const ContainerSpec &spec) {
 /// The same as an engine reports it, in the words of ContainerSpec: Podman says CAP_CHOWN and RLIMIT_NOFILE.
 void read_limits(ContainerSpec &spec, const json &host) {
   constexpr double kNanoCpus = 1e9;
-  const auto without = [](std::string word, std::string_view prefix) {
+  const auto without = [](const std::string &word, std::string_view prefix) {
     return word.starts_with(prefix) ? word.substr(prefix.size()) : word;
   };
   const auto flag = [&](const char *name) {

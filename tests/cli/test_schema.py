@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import threading
+import time
 import unittest
 
 from cli_case import CliCase
@@ -167,12 +169,16 @@ class Editor:
             ["node", SOURCE / "tests/support/taplo_server.js", MODULES],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=self.folder,
         )  # fmt: skip
+        # A server that says nothing more is ended, which ends the test with it.
+        self.patience = threading.Timer(150, self.server.kill)
+        self.patience.start()
         folder = {"uri": self.folder.as_uri(), "name": "t"}
         self.request("initialize", processId=None, rootUri=folder["uri"], capabilities={}, workspaceFolders=[folder])
         self.send(method="initialized", params={})
         return self
 
     def __exit__(self, *_):
+        self.patience.cancel()
         self.server.kill()
         self.server.communicate()
 
@@ -202,12 +208,14 @@ class Editor:
         uri = (self.folder / "edited.toml").as_uri()
         document = {"uri": uri, "languageId": "toml", "version": 1, "text": text}
         self.send(method="textDocument/didOpen", params={"textDocument": document})
-        # The schema is there once the server says which one it is.
-        next(m for m in self.messages() if m.get("method") == "taplo/didChangeSchemaAssociation")
-        found = self.request(
-            "textDocument/completion", textDocument={"uri": uri}, position={"line": line, "character": character}
-        )
-        items = found["items"] if isinstance(found, dict) else found or []
+        # The schema is read behind the scenes; until then there is nothing to offer.
+        end = time.monotonic() + 60
+        items = []
+        while not items and time.monotonic() < end:
+            found = self.request(
+                "textDocument/completion", textDocument={"uri": uri}, position={"line": line, "character": character}
+            )
+            items = found["items"] if isinstance(found, dict) else found or []
         return [item["label"] for item in items]
 
 
