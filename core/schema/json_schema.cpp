@@ -149,7 +149,7 @@ Json scalar(Type type, const Param &param) {
   if (!param.choices.empty()) return any_of({{"enum", param.choices}}, reference("reference"));
   switch (type) {
     case Type::duration:
-      return reference("duration");
+      return any_of(reference("duration"), reference("reference"));
     case Type::size:
       return reference("size");
     case Type::boolean:
