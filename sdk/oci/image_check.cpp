@@ -67,7 +67,8 @@ BlobFinding hash_blob(Registry &registry, const std::string &repository, const D
   } catch (const sdk::Error &error) {
     if (error.status == PIPE_E_NOT_FOUND) return {BlobState::missing, "is missing"};
     // The message says what did not fit: size, range, digest.
-    if (error.status == PIPE_E_MISMATCH) return {BlobState::wrong, "does not come as it is: " + error.message};
+    if (error.status == PIPE_E_MISMATCH)
+      return {BlobState::wrong, "does not come as it is: " + error.message};
     throw;
   }
   if (hasher.finish() != blob.digest) return {BlobState::wrong, "has other content"};
