@@ -321,10 +321,10 @@ class Work {
       const fs::path folder = file.path.parent_path();
       std::error_code error;
       if (!fs::exists(folder, error)) {
-        run_.remember("folder " + folder.string(), "made");
+        run_.remember("data folder " + folder.string(), "made");
         oci::make_folder(folder, {.mode = kFolder, .owner = {}});
       }
-      if (!fs::exists(file.path, error)) run_.remember("file " + file.path.string(), "made");
+      if (!fs::exists(file.path, error)) run_.remember("data file " + file.path.string(), "made");
       oci::write_settings(file.path, file.content, file.access);
     }
     if (!changed || !planning_)
@@ -380,15 +380,15 @@ void undo(Run &run, const Params &params) {
   std::error_code error;
   for (const fs::path &file :
        {tls / "server.crt", tls / "server.key", authority / "ca.crt", authority / "ca.key"}) {
-    if (!run.recall("file " + file.string())) continue;
+    if (!run.recall("data file " + file.string())) continue;
     if (fs::remove(file, error)) removed += (removed.empty() ? "" : ", ") + file.string();
     if (error) throw Error(PIPE_E_IO, fmt::format("can't remove {}: {}", file.string(), error.message()));
-    run.forget("file " + file.string());
+    run.forget("data file " + file.string());
   }
   for (const fs::path &made : {tls, authority, folder}) {
-    if (!run.recall("folder " + made.string())) continue;
+    if (!run.recall("data folder " + made.string())) continue;
     fs::remove(made, error);  // stays where somebody else keeps something in it
-    run.forget("folder " + made.string());
+    run.forget("data folder " + made.string());
   }
   if (!removed.empty()) run.verdict(Verdict::remove, "removed " + removed);
 }

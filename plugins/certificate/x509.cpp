@@ -1,6 +1,7 @@
 #include "x509.hpp"
 
 #include <pipe/error.hpp>
+#include <pipe/free.hpp>
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
@@ -23,15 +24,9 @@ namespace certificate {
 namespace {
 
 using pipes::sdk::Error;
+using pipes::sdk::Free;
 using namespace std::chrono_literals;
 
-template <auto free>
-struct Free {
-  template <class T>
-  void operator()(T *object) const {
-    free(object);
-  }
-};
 using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
 using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>>;

@@ -13,7 +13,7 @@ void try_password(Target &target, Result &result) {
   const std::string tag = target.image ? target.image->identifier() : "none";
   try {
     target.registry.head_manifest(repository, tag);
-    result.came += ", and takes the one stored for it";
+    result.came += ", and takes the login";
   } catch (const sdk::Error &error) {
     if (error.status == PIPE_E_CANCELLED) throw;
     if (error.status != PIPE_E_DENIED) return;
@@ -21,7 +21,7 @@ void try_password(Target &target, Result &result) {
     result.cause = d.cause;
     result.remedy = d.remedy;
     if (wants_login(error)) return;  // it answers as a registry with a password should
-    result.came += ", and refuses the one stored for it";
+    result.came += ", and refuses the login";
     result.status = PIPE_E_DENIED;
   }
 }

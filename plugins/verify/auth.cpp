@@ -32,25 +32,24 @@ std::string wrong_challenge(const std::string &challenge) {
   return {};
 }
 
-/// The stored login, tried at something that need not be there.
+/// The login, given or stored, tried at something that need not be there.
 void try_login(Target &target, Result &result) {
   const std::string &host = target.registry.host();
   const std::string repository = target.image ? target.image->repository : target.canary_repository;
   try {
     target.registry.head_manifest(repository, target.image ? target.image->identifier() : "none");
-    result.came += ", takes the login stored for it";
+    result.came += ", takes the login";
   } catch (const sdk::Error &error) {
     if (error.status == PIPE_E_CANCELLED) throw;
     if (error.status == PIPE_E_NOT_FOUND) {
-      result.came += ", takes the login stored for it";
+      result.came += ", takes the login";
       return;
     }
     const Diagnosis d = diagnose(error, host);
     result.status = error.status;
     result.cause = d.cause.empty() ? error.message : d.cause;
     result.remedy = d.remedy;
-    result.came +=
-        wants_login(error) ? ", and no login is stored for it" : ", refuses the login stored for it";
+    result.came += wants_login(error) ? ", and no login is stored for it" : ", refuses the login";
   }
 }
 

@@ -5,6 +5,7 @@
 #include <openssl/x509.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <pipe/free.hpp>
 
 #include <ctime>
 #include <memory>
@@ -14,15 +15,9 @@ namespace {
 
 constexpr long kSeconds = 10;
 
-template <auto free>
-struct Freed {
-  template <class T>
-  void operator()(T *thing) const {
-    free(thing);
-  }
-};
-using Context = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
-using Stream = std::unique_ptr<BIO, Freed<BIO_free_all>>;
+using pipes::sdk::Free;
+using Context = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
+using Stream = std::unique_ptr<BIO, Free<BIO_free_all>>;
 
 Context make_context(Speak speak) {
   Context context(SSL_CTX_new(TLS_client_method()));

@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <pipe/free.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -18,14 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct BioDeleter {
-  void operator()(BIO *bio) const { BIO_free(bio); }
-};
-using Bio = std::unique_ptr<BIO, BioDeleter>;
-struct CertificateDeleter {
-  void operator()(X509 *certificate) const { X509_free(certificate); }
-};
-using Certificate = std::unique_ptr<X509, CertificateDeleter>;
+using Bio = std::unique_ptr<BIO, sdk::Free<BIO_free>>;
+using Certificate = std::unique_ptr<X509, sdk::Free<X509_free>>;
 
 /// The certificates in a PEM file, and nothing else of it; empty if there are none.
 std::string certificates_in(const std::string &text) {

@@ -242,7 +242,7 @@ class Passwords(Case):
     def test_a_stored_login_lets_all_checks_in(self):
         self.log_in("secret-word")
         report, _ = self.passes(image=self.name, checks=["api", "image", "canary"])
-        self.assertIn("it asks for a password, and takes the one stored for it", report["api"]["came"])
+        self.assertIn("it asks for a password, and takes the login", report["api"]["came"])
 
     def test_without_a_login_the_registry_is_up_and_the_image_is_not_seen(self):
         report, _ = self.passes(registry=self.registry.address)
@@ -252,7 +252,7 @@ class Passwords(Case):
 
     def test_a_wrong_password_is_found_by_the_first_check(self):
         self.log_in("wrong-word")
-        result = self.fails("refuses the one stored for it", "bcrypt", 'image: not checked, as the check "api" failed', image=self.name)
+        result = self.fails("refuses the login", "bcrypt", 'image: not checked, as the check "api" failed', image=self.name)
         self.assertNotIn("wrong-word", result.out + result.err)
 
     def test_a_401_that_does_not_say_how(self):
