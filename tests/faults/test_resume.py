@@ -160,6 +160,25 @@ class Resume(StepTest):
         self.assertLess(self.registry.sent - before, 0.2 * SIZE)
         self.assert_store_is_sound()
 
+    def part(self, data):
+        """Leaves `data` in the store as what a run that broke off got of the layer."""
+        folder = self.pipe.store / ".partial"
+        folder.mkdir(parents=True)
+        (folder / LAYER.replace(":", "-")).write_bytes(data)
+
+    def test_a_layer_of_which_all_came_is_not_asked_for(self):
+        self.registry.add(IMAGE, "app", "1")
+        self.part(IMAGE.blobs[LAYER])
+        self.assertEqual(self.step("pull", image=self.name)["digest"], IMAGE.digest)
+        self.assertFalse([r for r in self.registry.requests if r.path.endswith(LAYER)])
+        self.assert_store_is_sound()
+
+    def test_a_layer_of_which_all_came_wrong_is_fetched_anew(self):
+        self.registry.add(IMAGE, "app", "1")
+        self.part(b"x" * SIZE)
+        self.assertEqual(self.step("pull", image=self.name)["digest"], IMAGE.digest)
+        self.assert_store_is_sound()
+
     def test_a_slow_download_takes_several_connections(self):
         self.registry.add(IMAGE, "app", "1")
         self.registry.rate = 6 * MIB

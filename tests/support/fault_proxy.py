@@ -403,6 +403,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             for chunk in fault.download(self.proxy, body):
                 self.wfile.write(chunk)
             response.read()  # what the fault left, so that the connection can be used again
+            if response.length:  # the registry ended before what it had promised: so does this
+                raise Hangup(reset=False)
 
     def _sent(self):
         """The request's body."""
