@@ -20,6 +20,10 @@ class HostLink {
 /// some can't be.
 bool load_plugin(const std::string &path);
 
+/// Looks at what an operation of a plugin that is loaded begins with, so that its memory is there when one
+/// comes.
+void touch_plugins();
+
 /// Loads the plugin of `order`, unless it is, and runs the operation in this process. The last report that it
 /// sends is a DoneReport, with what is returned.
 Status run_operation(const StepOrder &order, HostLink &link) noexcept;

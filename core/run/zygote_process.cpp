@@ -40,6 +40,15 @@ void put_memory_at_hand() {
   for (std::size_t i = blocks.size(); i > 0; --i) std::free(blocks[i - 1]);
 }
 
+/// There is one thread only, so that none holds a lock that `fork` would have to care about.
+pid_t fork_step() {
+#ifdef __SANITIZE_THREAD__
+  return ::fork();  // the sanitizer has threads of its own, and has to know
+#else
+  return ::_Fork();
+#endif
+}
+
 /// Takes requests, forks, reaps and reports. What it does for each step writes to as few pages of memory as
 /// can be, since each of them is copied once a fork.
 class Server {
@@ -167,12 +176,11 @@ class Server {
   }
 
   void start(std::uint32_t number, std::array<UniqueFd, kStepDescriptors> &descriptors) {
-    // There is one thread only, so that none holds a lock that `fork` would have to care about.
-    const pid_t pid = ::_Fork();
+    const pid_t pid = fork_step();
     if (pid == 0) {
       control_.reset();
       children_ended_.reset();
-      run_step_process({self_, step_mask_, std::move(descriptors[0]), std::move(descriptors[1]),
+      run_step_process({facts_, self_, step_mask_, std::move(descriptors[0]), std::move(descriptors[1]),
                         std::move(descriptors[2])});
     }
     if (pid < 0) return report(ZygoteNews::not_started, number, errno);
@@ -181,9 +189,10 @@ class Server {
   }
 
   void reap() {
+    // At most one is there to read, however many children have ended. (To be told so would set errno, and
+    // with it take a copy of its page, while a step's end waits to be reported.)
     signalfd_siginfo info{};
-    while (::read(children_ended_.get(), &info, sizeof info) > 0) {
-    }
+    [[maybe_unused]] const ssize_t got = ::read(children_ended_.get(), &info, sizeof info);
     siginfo_t child{};
     while (child.si_pid = 0,
            ::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0) {
@@ -209,6 +218,7 @@ class Server {
 
   UniqueFd control_;
   pid_t self_;
+  StepProcessFacts facts_;
   UniqueFd children_ended_;
   sigset_t step_mask_;
   std::vector<Step> steps_;
