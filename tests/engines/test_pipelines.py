@@ -9,12 +9,13 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
-from engines import Dockerd, remove_podman_container
+from engines import Dockerd, podman, remove_podman_container
 from pipe import SOURCE, Pipe
 from registries import Registry, free_port
 from registry_image import build_image
@@ -92,6 +93,31 @@ class PipelineCase:
         self.assertEqual(result.code, 0, result)
         return result
 
+    def wait_until_it_listens(self):
+        host, port = self.address.split(":")
+        deadline = time.monotonic() + 60
+        while True:
+            # A proxy of Docker's listens before its container does, and hangs up.
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as there:
+                there.settimeout(0.5)
+                try:
+                    if there.recv(1):
+                        return
+                except TimeoutError:
+                    return
+            self.assertLess(time.monotonic(), deadline, "it does not come back")
+            time.sleep(0.1)
+
+    def assert_nothing_to_do_after_the_engine_was_started_again(self, steps, **changes):
+        before = self.inspect(self.name)["Id"]
+        for restart in self.restarts():
+            with self.subTest(restart.__name__):
+                restart()
+                self.wait_until_it_listens()
+                again = self.run_it(**changes)
+                self.assertEqual(recap(again), (0, steps, 0, 0), again)
+                self.assertEqual(self.inspect(self.name)["Id"], before)
+
 
 class RegistryPipeline(PipelineCase):
     """What has to hold on every engine."""
@@ -123,6 +149,10 @@ class RegistryPipeline(PipelineCase):
         down = self.call("down", "--data")
         self.assertEqual(down.code, 0, down)
         self.assertFalse(self.has_volume(self.data))
+
+    def test_nothing_is_to_do_after_the_engine_was_started_again(self):
+        self.run_it()
+        self.assert_nothing_to_do_after_the_engine_was_started_again(5)
 
     def test_from_docker_hub_as_a_mirror_has_it(self):
         with Registry() as hub:
@@ -199,9 +229,34 @@ class Docker:
     def inspect(self, name):
         return self.docker.inspect(name)
 
+    def restarts(self):
+        """Ways in which the engine, or the machine below it, starts again."""
+        return [self.killed_and_started]
+
+    def killed_and_started(self):
+        self.docker.kill()
+        self.docker.start()
+
 
 class Podman:
     engine = "podman"
+
+    def restarts(self):
+        return [self.process_killed, self.booted]
+
+    def process_killed(self):
+        """Podman has no daemon: conmon starts the container again, as its restart policy says."""
+        before = self.inspect(self.name)["State"]["Pid"]
+        os.kill(before, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while self.inspect(self.name)["State"]["Pid"] in (0, before):
+            self.assertLess(time.monotonic(), deadline, "it is not started again")
+            time.sleep(0.1)
+
+    def booted(self):
+        """As podman-restart.service starts containers after a boot."""
+        podman("stop", "--time=2", self.name)
+        podman("start", "--all", "--filter", "restart-policy=always", "--filter", f"name={self.name}")
 
     def remove(self, name):
         remove_podman_container(name)

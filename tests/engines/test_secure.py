@@ -3,6 +3,7 @@
 import base64
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import unittest
@@ -17,7 +18,7 @@ PASSWORD = "correct horse 7"
 
 class Secure(pipelines.PipelineCase):
     file = SOURCE / "pipelines/registry-secure.toml"
-    steps = 8
+    steps = 9
 
     def setUp(self):
         super().setUp()
@@ -52,14 +53,14 @@ class Secure(pipelines.PipelineCase):
 
     def test_run_again_and_the_way_back(self):
         first = self.run_it()
-        self.assertEqual(pipelines.recap(first), (7, 1, 0, 0), first)
+        self.assertEqual(pipelines.recap(first), (8, 1, 0, 0), first)
         authority = self.pki / "ca.crt"
         self.assertEqual(self.curl("--cacert", authority), "200")
         self.assertEqual(self.curl("--cacert", authority, user=None), "401")
         self.assertEqual(self.curl("--cacert", authority, user="admin:wrong"), "401")
         self.assertIn("certificate", self.curl())
         self.foreign_clients()
-        self.assert_no_password_is_seen()
+        self.assert_no_secret_is_seen()
 
         second = self.run_it()
         self.assertEqual(pipelines.recap(second), (0, self.steps, 0, 0), second)
@@ -70,8 +71,7 @@ class Secure(pipelines.PipelineCase):
         self.assertEqual(down.code, 0, down)
         self.assertNotEqual(self.curl("--cacert", authority), "200")
         self.assertFalse(self.certs_d().exists())
-        self.assertTrue((self.pki / "ca.key").exists())
-        self.assertFalse((self.pki / "auth").exists())
+        self.assertEqual({p.name for p in self.pki.iterdir()}, {"ca.crt", "ca.key", "tls"})
 
         before = authority.read_bytes()
         self.run_it()
@@ -81,14 +81,21 @@ class Secure(pipelines.PipelineCase):
         self.assertFalse(self.pki.exists())
         self.assertFalse(self.has_volume(self.data))
 
-    def assert_no_password_is_seen(self):
-        self.assertNotIn(PASSWORD, json.dumps(self.inspect(self.name)))
+    def http_secret(self):
+        """What signs the state of uploads, from the file that only its owner reads."""
+        config = self.pki / "config.yml"
+        self.assertEqual(config.stat().st_mode & 0o777, 0o600)
+        return re.search(r'secret: "(\w{64})"', config.read_text())[1]
+
+    def assert_no_secret_is_seen(self):
         hashed = (self.pki / "auth/htpasswd").read_text().partition(":")[2].strip()
-        for file in self.pipe.state.rglob("*"):
-            if file.is_file():
-                text = file.read_text(errors="replace")
-                for secret in (PASSWORD, hashed, "PRIVATE KEY"):
-                    self.assertNotIn(secret, text, file)
+        shown = self.inspect(self.name)
+        self.assertEqual([name for name in shown["Config"]["Env"] or [] if name.startswith("REGISTRY_")], [])
+        texts = {"inspect": json.dumps(shown)}
+        texts |= {file: file.read_text(errors="replace") for file in self.pipe.state.rglob("*") if file.is_file()}
+        for where, text in texts.items():
+            for secret in (PASSWORD, hashed, "PRIVATE KEY", self.http_secret()):
+                self.assertNotIn(secret, text, where)
 
     def test_what_changes_is_changed_and_no_more(self):
         self.run_it()
@@ -112,6 +119,13 @@ class Secure(pipelines.PipelineCase):
             ["curl", "-sS", "--noproxy", "*", "--cacert", self.pki / "ca.crt", "--resolve", f"registry.lan:{port}:{address}",
              "-o", "/dev/null", "-w", "%{http_code}", f"https://registry.lan:{port}/v2/"], capture_output=True, text=True)  # fmt: skip
         self.assertEqual(done.stdout, "401", done.stderr)
+
+    def test_nothing_is_to_do_after_the_engine_was_started_again(self):
+        self.run_it()
+        secret = self.http_secret()
+        self.assert_nothing_to_do_after_the_engine_was_started_again(self.steps)
+        self.assertEqual(self.http_secret(), secret)
+        self.assertEqual(self.curl("--cacert", self.pki / "ca.crt"), "200")
 
     def test_without_a_password_it_says_how_to_make_one(self):
         self.pipe.env.pop("REGISTRY_PASSWORD", None)
