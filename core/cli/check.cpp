@@ -4,14 +4,17 @@
 #include "core/cli/verbs.hpp"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 namespace pipes::cli {
 namespace {
 
 std::vector<Option> options() {
   std::vector<Option> all = input_options();
-  all.push_back({"format", "FORM", "human or json", false, {"human", "json"}});
+  all.push_back({"format",
+                 "FORM",
+                 "human, json, or github (with annotations; the default in a job of GitHub)",
+                 false,
+                 {"human", "json", "github"}});
   all.push_back({"plugin-path", "DIR", "Look for plugins here first; may be given several times"});
   return all;
 }
@@ -19,7 +22,7 @@ std::vector<Option> options() {
 int run(const Words &words) {
   const auto args = arguments(kCheck, words);
   if (!args) return 0;
-  const std::string format = args->value("format").value_or("human");
+  const std::string format = args->value("format").value_or(ci_service() == Ci::github ? "github" : "human");
   if (args->words().empty()) throw Error(Exit::usage, "which pipeline files?", "`--help` shows an example");
 
   PluginRegistry plugins = registry(*args);
@@ -29,13 +32,13 @@ int run(const Words &words) {
     PlanOutcome outcome = make_plan(file, inputs(*args), plugins, false);
     valid = valid && outcome.plan.has_value();
     all.insert(all.end(), outcome.diagnostics.begin(), outcome.diagnostics.end());
-    if (format == "human" && outcome.diagnostics.empty() && outcome.plan)
+    if (format != "json" && outcome.diagnostics.empty() && outcome.plan)
       print(fmt::format("{}: fine\n", file));
   }
   if (format == "json") {
     print(render_json(all) + "\n");
-  } else if (!all.empty()) {
-    print_error(render_human(all, colored(STDERR_FILENO)));
+  } else {
+    print_diagnostics(all, format == "github" ? Ci::github : Ci::none);
   }
   return static_cast<int>(valid ? Exit::done : invalid_code(all));
 }
@@ -44,7 +47,7 @@ int run(const Words &words) {
 
 const Verb kCheck{
     "check",
-    "FILE… [--format json]",
+    "FILE… [--format json|github]",
     "Check pipeline files, and run nothing",
     "Finds everything that is wrong with pipeline files in one pass: keys, types, variables, references\n"
     "to outputs, plugins that are missing or cannot be used. Secrets need not be there.\n\n"

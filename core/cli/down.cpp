@@ -63,10 +63,10 @@ int run(const Words &words) {
   PluginRegistry plugins = registry(*args);
   int code = 0;
   Inputs given = inputs(*args);
-  std::optional<Plan> plan = read_plan(file, given, plugins, code);
+  std::optional<Plan> plan = read_plan(file, given, plugins, how.output, code);
   if (plan && !is_known(*plan)) {
     given.set = only_settings(*plan);
-    plan = read_plan(file, given, plugins, code);
+    plan = read_plan(file, given, plugins, how.output, code);
   }
   return plan ? exit_code(session.execute(*plan)) : code;
 }

@@ -6,7 +6,6 @@
 #include "core/report/terminal.hpp"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 namespace pipes::cli {
 namespace {
@@ -35,7 +34,7 @@ int run(const Words &words) {
   const std::string file = one_file(*args);
   PluginRegistry plugins = registry(*args);
   const PlanOutcome outcome = make_plan(file, inputs(*args), plugins, false);
-  if (!outcome.diagnostics.empty()) print_error(render_human(outcome.diagnostics, colored(STDERR_FILENO)));
+  print_diagnostics(outcome.diagnostics, Ci::none);
   if (!outcome.plan) return static_cast<int>(invalid_code(outcome.diagnostics));
   print(drawn(step_graph(outcome.plan->name, described_steps(*outcome.plan, {}, true)), form));
   return 0;

@@ -26,7 +26,7 @@ int run(const Words &words) {
   Session session(how);  // before anything is read
   PluginRegistry plugins = registry(*args);
   int code = 0;
-  const std::optional<Plan> plan = read_plan(file, inputs(*args), plugins, code);
+  const std::optional<Plan> plan = read_plan(file, inputs(*args), plugins, how.output, code);
   if (!plan) return code;
   const RunOutcome outcome = session.execute(*plan);
   code = exit_code(outcome);

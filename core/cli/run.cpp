@@ -16,7 +16,8 @@ std::vector<Option> options() {
       {"from", "STEP", "Run only this step and all that come after it; may be given several times"},
       {"only", "STEP", "Run only this step; may be given several times"},
       {"explain", "", "Say of each step why it ran or did not"},
-      {"report", "KIND=FILE", "Write a report of the run, too: html or junit; may be given several times"}};
+      {"report", "KIND=FILE",
+       "Write a report of the run, too: html, junit, markdown or dotenv; may be given several times"}};
   for (const auto &group : {input_options(), common_options()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
@@ -50,7 +51,7 @@ int run(const Words &words) {
   Session session(how);  // before the file is read, and secrets with it
   PluginRegistry plugins = registry(what.plugin_path);
   int code = 0;
-  const std::optional<Plan> plan = read_plan(what.file, what.inputs, plugins, code);
+  const std::optional<Plan> plan = read_plan(what.file, what.inputs, plugins, how.output, code);
   return plan ? exit_code(session.execute(*plan, std::move(what.start))) : code;
 }
 

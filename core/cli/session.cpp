@@ -1,14 +1,11 @@
 #include "core/cli/session.hpp"
 
 #include "core/base/error.hpp"
-#include "core/cli/github_output.hpp"
+#include "core/cli/display.hpp"
 #include "core/cli/print.hpp"
 #include "core/plan/settings.hpp"
 #include "core/report/explain.hpp"
-#include "core/report/json_event.hpp"
-#include "core/report/plain.hpp"
 #include "core/report/reporter.hpp"
-#include "core/report/terminal.hpp"
 #include "core/run/environment.hpp"
 #include "core/run/inline_runner.hpp"
 #include "core/run/known_settings.hpp"
@@ -20,6 +17,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <memory>
@@ -29,36 +27,6 @@
 
 namespace pipes::cli {
 namespace {
-
-/// Stdout, as something that is written to until the end of a run: that it cannot be does not stop steps.
-class Stdout final : public TextOut {
- public:
-  void write(std::string_view text) override {
-    if (problem_) return;
-    try {
-      print(text);
-    } catch (const Error &error) {
-      problem_ = error;
-    }
-  }
-  /// Throws what stood in the way.
-  void check() const {
-    if (problem_) throw *problem_;
-  }
-
- private:
-  std::optional<Error> problem_;
-};
-
-/// Events as lines of JSON on stdout.
-class JsonPrinter final : public EventSink {
- public:
-  explicit JsonPrinter(TextOut &out) : out_(out) { out_.write(version_line()); }
-  void on(const Event &event) override { out_.write(to_json_line(event)); }
-
- private:
-  TextOut &out_;
-};
 
 /// Keeps the outputs of the run, or of its one step (masked, as everything behind the Reporter), to print
 /// them at the end.
@@ -83,12 +51,15 @@ int parse_jobs(const std::string &text) {
   return jobs;
 }
 
-OutputMode parse_mode(const std::string &text) {
-  if (text == "auto") return OutputMode::automatic;
-  if (text == "terminal") return OutputMode::terminal;
-  if (text == "plain") return OutputMode::plain;
-  if (text == "json") return OutputMode::json;
-  throw Error(Exit::usage, fmt::format("`--output {}`: expected auto, terminal, plain or json", text));
+constexpr std::array<std::pair<const char *, OutputMode>, 5> kModes{{{"terminal", OutputMode::terminal},
+                                                                     {"plain", OutputMode::plain},
+                                                                     {"json", OutputMode::json},
+                                                                     {"github", OutputMode::github},
+                                                                     {"gitlab", OutputMode::gitlab}}};
+
+OutputMode parse_mode(const std::optional<std::string> &text) {
+  const auto *mode = std::ranges::find(kModes, text.value_or("auto"), &decltype(kModes)::value_type::first);
+  return mode == kModes.end() ? automatic_mode() : mode->second;
 }
 
 bool parse_isolation(const Arguments &arguments) {
@@ -107,26 +78,6 @@ void lock(PipelineLock &held, const std::filesystem::path &folder, const Plan &p
   if (held.held()) return;
   print_error(fmt::format("another run of `{}` is under way; waiting for it to end\n", plan.name));
   held.wait();
-}
-
-std::unique_ptr<EventSink> printer(const SessionOptions &options, TextOut &out, TextOut &err) {
-  const auto color = [](int fd) { return colored(fd) ? Color::on : Color::off; };
-  OutputMode mode = options.output;
-  if (mode == OutputMode::json && !options.single_step) return std::make_unique<JsonPrinter>(out);
-  if (options.operation == Operation::plan || options.dry_run) {
-    return std::make_unique<PlanPrinter>(out, err, color(STDOUT_FILENO));
-  }
-  if (mode == OutputMode::automatic) {
-    const char *term = std::getenv("TERM");
-    const bool capable = term != nullptr && std::string_view(term) != "dumb";
-    mode = ::isatty(STDERR_FILENO) == 1 && capable ? OutputMode::terminal : OutputMode::plain;
-  }
-  if (mode == OutputMode::terminal) {
-    return std::make_unique<TerminalPrinter>(
-        err, color(STDERR_FILENO), [] { return terminal_size(STDERR_FILENO); },
-        [] { return std::chrono::steady_clock::now(); }, terminal_glyphs());
-  }
-  return std::make_unique<PlainPrinter>(err, Color::off);
 }
 
 /// The results of the steps that are left out, as far as earlier runs left them. Throws Error.
@@ -155,21 +106,30 @@ Value::Map description(const std::string &id, const SessionOptions &options, con
   return about;
 }
 
-void print_outputs(const SessionOptions &options, const Value::Map &outputs) {
-  if (options.output == OutputMode::json) {
-    if (options.single_step) print(to_json(Value(outputs)) + "\n");
-    return;
-  }
-  for (const auto &[name, value] : outputs) {
-    print(fmt::format("{} = {}\n", printable(name), printable(to_text(value))));
-  }
+void print_results(const SessionOptions &options, const Value::Map &outputs) {
+  if (options.output != OutputMode::json) return print_outputs(outputs);
+  if (!options.single_step) return;
+  const std::string json = to_json(Value(outputs)) + "\n";
+  print(ci_service() == Ci::github ? json_without_commands(json) : json);
 }
 
 }  // namespace
 
+Option output_option(const std::string &json) {
+  Option option{
+      "output",
+      "MODE",
+      fmt::format("auto, terminal, plain, json ({}), github or gitlab (folds and annotations of a job)",
+                  json),
+      false,
+      {"auto"}};
+  for (const auto &[name, mode] : kModes) option.choices.emplace_back(name);
+  return option;
+}
+
 std::vector<Option> common_options() {
   return {{"jobs", "N", "Run up to N steps at once (default: 4, or the number of CPUs if that is more)"},
-          {"output", "MODE", "auto, terminal, plain or json (events as lines of JSON on stdout)"},
+          output_option("events as lines of JSON on stdout"),
           {"plugin-path", "DIR", "Look for plugins here first; may be given several times"},
           {"isolation", "MODE", "process, or none: run steps inside pipe itself, for debuggers"}};
 }
@@ -183,7 +143,7 @@ SessionOptions session_options(const Arguments &arguments) {
   SessionOptions options;
   options.jobs = std::max(4, static_cast<int>(std::thread::hardware_concurrency()));
   if (const auto jobs = arguments.value("jobs")) options.jobs = parse_jobs(*jobs);
-  if (const auto mode = arguments.value("output")) options.output = parse_mode(*mode);
+  options.output = parse_mode(arguments.value("output"));
   options.isolated = parse_isolation(arguments);
   options.plugin_path = arguments.values("plugin-path");
   return options;
@@ -259,13 +219,15 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
   }
 
   // Who reads the events.
-  Stdout out;
-  FdOut err(STDERR_FILENO);
-  const std::unique_ptr<EventSink> shown = printer(options_, out, err);
+  Display display(options_);
   OutputsKeeper outputs(options_.single_step ? Event::Type::step_ended : Event::Type::run_ended);
   std::optional<Journal> journal;
-  std::vector<EventSink *> sinks{shown.get(), &outputs};
-  ExplainPrinter explained(err);
+  std::vector<EventSink *> sinks = display.sinks();
+  sinks.push_back(&outputs);
+  ExplainPrinter explained(display.err());
+  Markdown summary;
+  const bool has_summary = options_.output == OutputMode::github && !options_.single_step;
+  if (has_summary) sinks.push_back(&summary);
   for (const std::unique_ptr<Report> &report : reports) sinks.push_back(report.get());
   if (options_.explain) sinks.push_back(&explained);
   if (!folder.empty()) sinks.push_back(&journal.emplace(folder));
@@ -303,7 +265,11 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
   if (known && undone && options_.undo_data) {
     known->end(settings);
   }
-  for (const std::unique_ptr<Report> &report : reports) report->finish();
+  if (has_summary) write_github_summary(summary.text());
+  for (const std::unique_ptr<Report> &report : reports) {
+    report->finish();
+    for (const std::string &remark : report->remarks()) print_error("warning: " + remark + "\n");
+  }
   if (outcome.status != "ok" && journal && options_.operation == Operation::run && !options_.single_step &&
       options_.output != OutputMode::json) {
     print_error(fmt::format("go on with: pipe run --resume {}\n", folder.filename().string()));
@@ -311,9 +277,9 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
   if (journal && !journal->problem().empty()) {
     print_error(fmt::format("warning: the record of this run is incomplete: {}\n", journal->problem()));
   }
-  out.check();
+  display.check();
   if (outcome.status == "ok" && options_.operation == Operation::run) {
-    print_outputs(options_, outputs.outputs);
+    print_results(options_, outputs.outputs);
     write_github_output(outputs.outputs);
   }
   return outcome;
@@ -341,9 +307,9 @@ Exit invalid_code(const Diagnostics &diagnostics) {
 }
 
 std::optional<Plan> read_plan(const std::string &file, const Inputs &inputs, PluginRegistry &plugins,
-                              int &code) {
+                              OutputMode output, int &code) {
   PlanOutcome outcome = make_plan(file, inputs, plugins, true);
-  if (!outcome.diagnostics.empty()) print_error(render_human(outcome.diagnostics, colored(STDERR_FILENO)));
+  print_diagnostics(outcome.diagnostics, output == OutputMode::github ? Ci::github : Ci::none);
   if (!outcome.plan) code = static_cast<int>(invalid_code(outcome.diagnostics));
   return std::move(outcome.plan);
 }

@@ -1,6 +1,7 @@
 #pragma once
 // What every verb that runs steps has in common.
 #include "core/base/error.hpp"
+#include "core/cli/ci.hpp"
 #include "core/cli/options.hpp"
 #include "core/plan/plan.hpp"
 #include "core/plan/steps.hpp"
@@ -15,12 +16,12 @@
 
 namespace pipes::cli {
 
-enum class OutputMode { automatic, terminal, plain, json };
+enum class OutputMode { terminal, plain, json, github, gitlab };
 
 /// How steps are run and shown, from the options of the command line.
 struct SessionOptions {
   Operation operation = Operation::run;
-  OutputMode output = OutputMode::automatic;
+  OutputMode output = OutputMode::plain;
   int jobs = 1;
   bool undo_data = false;
   bool dry_run = false;  // undo: only say what would be taken back
@@ -38,13 +39,14 @@ struct Start {
   std::optional<PastRun> past;  // the run that this one goes on with
 };
 
+/// --output; `json` says what that mode prints.
+Option output_option(const std::string &json);
 /// The options that `session_options` reads.
 std::vector<Option> common_options();
 /// --set and --var-file.
 std::vector<Option> input_options();
 SessionOptions session_options(const Arguments &);
 Inputs inputs(const Arguments &);
-std::string output_help();
 
 /// Runs plans. Made first of all, while the process is small and knows no secret: it forks the zygote.
 class Session {
@@ -62,9 +64,10 @@ class Session {
 /// line is not there.
 PluginRegistry registry(const Arguments &);
 PluginRegistry registry(const std::vector<std::string> &plugin_paths);
-/// Reads, checks and plans a file; prints what is wrong. Throws nothing for an invalid file: nullopt, and
-/// `code` is what to exit with.
-std::optional<Plan> read_plan(const std::string &file, const Inputs &, PluginRegistry &, int &code);
+/// Reads, checks and plans a file; prints what is wrong as that mode has it. Throws nothing for an invalid
+/// file: nullopt, and `code` is what to exit with.
+std::optional<Plan> read_plan(const std::string &file, const Inputs &, PluginRegistry &, OutputMode,
+                              int &code);
 /// What an invalid file makes `pipe` exit with: plugin, if plugins are all that is wrong.
 Exit invalid_code(const Diagnostics &);
 /// The one file that a verb takes.

@@ -14,7 +14,7 @@ namespace {
 
 std::vector<Option> options() {
   return {{"dry-run", "", "Only say what would change"},
-          {"output", "MODE", "auto, terminal, plain or json (the outputs as a JSON object)"},
+          output_option("the outputs as a JSON object"),
           {"plugin-path", "DIR", "Look for plugins here first; may be given several times"},
           {"isolation", "MODE", "process, or none: run the step inside pipe itself, for debuggers"},
           {"help", "", "Show this"}};

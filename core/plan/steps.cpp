@@ -2,6 +2,7 @@
 
 #include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
+#include "core/plan/plan_impl.hpp"
 
 #include <fmt/core.h>
 
@@ -118,6 +119,8 @@ Value::List described_steps(const Plan &plan, const Chosen &chosen, bool with_fi
     if (node.barrier || !is_chosen(chosen, i) || (node.finally && !with_finally)) continue;
     Value::Map step{{"id", node.id}, {"uses", node.uses}};
     if (node.step != node.id) step.emplace_back("step", node.step);
+    if (!plan.file.empty())
+      step.emplace_back("line", std::int64_t{plan.impl->pipeline.steps[node.source].spot.line});
     Value::List needs;
     add_needs(plan, node.needs, needs);
     if (!needs.empty()) step.emplace_back("needs", std::move(needs));

@@ -11,9 +11,9 @@ namespace pipes {
 /// Nodes of a plan, by index; empty: all.
 using Chosen = std::vector<bool>;
 
-/// Each {id, uses, step, needs, finally}: `step` (of the file) where it is not the id, `needs` the ids that
-/// it waits for. The id of a step that has several instances stands for them all. Barriers are not among
-/// them, nor, if `with_finally` is false, what [[finally]] has.
+/// Each {id, uses, step, line, needs, finally}: `step` (of the file) where it is not the id, `line` where it
+/// begins in the file, `needs` the ids that it waits for. The id of a step that has several instances stands
+/// for them all. Barriers are not among them, nor, if `with_finally` is false, what [[finally]] has.
 Value::List described_steps(const Plan &, const Chosen &, bool with_finally);
 
 /// Which steps of a plan are to run: empty lists mean all of them.

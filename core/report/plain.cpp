@@ -59,7 +59,7 @@ void PlainPrinter::on(const Event &e) {
     case Event::Type::step_ended:
       progress_.erase(e.step);
       if (e.failure && e.state == NodeResult::State::failed)
-        failures_ += failure_block(e, Told::events, color_);
+        failures_ += failure_block(e, told_, color_);
       return out_.write(step_line(e, id_width_, color_));
     case Event::Type::run_ended:
       if (!failures_.empty()) out_.write(failures_);

@@ -11,7 +11,9 @@ namespace pipes {
 /// Lines, for logs and pipes: nothing is ever redrawn, and each line names its step.
 class PlainPrinter final : public EventSink {
  public:
-  PlainPrinter(TextOut &out, Color color) : out_(out), color_(color) {}
+  /// `told`: whether the lines of a step that failed stand where they are seen, or are said again at the end.
+  PlainPrinter(TextOut &out, Color color, Told told = Told::events)
+      : out_(out), color_(color), told_(told) {}
   void on(const Event &) override;
 
  private:
@@ -24,6 +26,7 @@ class PlainPrinter final : public EventSink {
   };
   TextOut &out_;
   Color color_;
+  Told told_;
   std::size_t id_width_ = 0;
   std::map<std::string, Progress> progress_;  // of running steps: what was said last
   std::string failures_;                      // repeated at the end, where people look

@@ -17,41 +17,49 @@ namespace {
 constexpr std::size_t kPiece = 256U << 10;
 
 struct Kind {
-  const char *name;
+  const char *name, *extension;
   std::unique_ptr<Report> (*make)(std::string file);
 };
-constexpr std::array kKinds{Kind{"html",
-                                 [](std::string file) -> std::unique_ptr<Report> {
-                                   return std::make_unique<HtmlReport>(std::move(file));
-                                 }},
-                            Kind{"junit", [](std::string file) -> std::unique_ptr<Report> {
-                                   return std::make_unique<JunitReport>(std::move(file));
-                                 }}};
+template <class Made>
+std::unique_ptr<Report> make(std::string file) {
+  return std::make_unique<Made>(std::move(file));
+}
+constexpr std::array kKinds{Kind{"html", "html", make<HtmlReport>}, Kind{"junit", "xml", make<JunitReport>},
+                            Kind{"markdown", "md", make<MarkdownReport>},
+                            Kind{"dotenv", "env", make<DotenvReport>}};
+
+std::string listed_kinds() {
+  std::string names;
+  for (const Kind &kind : kKinds) names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
+  return names;
+}
 
 const Kind &find_kind(const std::string &name) {
-  std::vector<std::string> names;
   for (const Kind &kind : kKinds) {
     if (name == kind.name) return kind;
-    names.emplace_back(kind.name);
   }
-  const std::string close = did_you_mean(name, names);
+  const std::string close = did_you_mean(name, report_kinds());
   throw Error(Exit::usage, fmt::format("there is no report of the kind `{}`", name),
-              close.empty() ? "there is: " + report_kinds() : close);
+              close.empty() ? "there is: " + listed_kinds() : close);
 }
 
 }  // namespace
 
-std::string report_kinds() {
-  std::string names;
-  for (const Kind &kind : kKinds) names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
+std::vector<std::string> report_kinds() {
+  std::vector<std::string> names;
+  for (const Kind &kind : kKinds) names.emplace_back(kind.name);
   return names;
+}
+
+std::string report_extension(const std::string &kind) {
+  return find_kind(kind).extension;
 }
 
 ReportOrder parse_report(const std::string &text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
     throw Error(Exit::usage, fmt::format("`--report {}`: expected KIND=FILE", text),
-                "kinds: " + report_kinds());
+                "kinds: " + listed_kinds());
   }
   return {find_kind(text.substr(0, equals)).name, text.substr(equals + 1)};
 }

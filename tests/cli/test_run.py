@@ -244,7 +244,7 @@ class Events(CliCase):
         self.assert_code(result, 0)
         events = result.events
         self.assertEqual(events[0]["type"], "version")
-        self.assertEqual(events[0]["schema"], "1.1")
+        self.assertEqual(events[0]["schema"], "1.2")
         self.assertEqual(events[1]["type"], "run_started")
         self.assertEqual([s["id"] for s in events[1]["steps"]], ["a", "noop"])
         self.assertEqual(

@@ -37,7 +37,7 @@ class Secrets(CliCase):
             + '[outputs]\ntold = "${steps.teller.text}"\n',
             head=self.head,
         )
-        for mode in ("plain", "json", "terminal"):
+        for mode in ("plain", "json", "terminal", "github", "gitlab"):
             result = self.pipe.run(["run", path, "--output", mode], env=self.env)
             self.assert_code(result, 0)
             self.assert_clean(result.out + result.err, mode)

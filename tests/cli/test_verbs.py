@@ -64,7 +64,7 @@ class Verbs(CliCase):
         for words, message in [
             (["--jobs", "0"], "expected a number from 1 to 512"),
             (["--jobs", "many"], "expected a number from 1 to 512"),
-            (["--output", "xml"], "expected auto, terminal, plain or json"),
+            (["--output", "xml"], "expected auto, terminal, plain, json, github or gitlab"),
             (["--isolation", "vm"], "expected process or none"),
             (["--set", "novalue"], "expected NAME=VALUE"),
         ]:

@@ -342,7 +342,7 @@ TEST(Bytes, ReadLikeARegistryCountsThem) {
 }
 
 TEST(JsonEvent, StatesItsVersionFirst) {
-  EXPECT_THAT(version_line(), HasSubstr(R"({"type":"version","schema":"1.1")"));
+  EXPECT_THAT(version_line(), HasSubstr(R"({"type":"version","schema":"1.2")"));
 }
 
 TEST(JsonEvent, TellsTheEndOfAStep) {
