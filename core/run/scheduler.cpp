@@ -157,12 +157,27 @@ void Scheduler::foresee_undo(const std::vector<std::uint32_t> &nodes) {
   }
 }
 
+bool Scheduler::is_ruled_out(std::uint32_t node) const {
+  try {
+    return plan_.condition(node, results_, facts()) == false;
+  } catch (const Error &) {
+    return false;  // nobody knows, so its undo is asked
+  }
+}
+
 void Scheduler::undo(const std::vector<std::uint32_t> &nodes) {
   for (const std::uint32_t node : nodes) {
     if (interrupts_ > 1 || (options_.operation == Operation::undo && interrupts_ > 0)) return;
     if (!plan_.nodes[node].schema->has_undo) {
       report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
                  {State::unchanged, {}, {}}, "nothing to undo");
+      continue;
+    }
+    // Parameters that its `if` guards need not make sense where that is false.
+    if (options_.operation == Operation::undo && memory_.made(plan_.nodes[node].id).empty() &&
+        is_ruled_out(node)) {
+      report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
+                 {State::skipped, {}, {}}, "its `if` is false");
       continue;
     }
     Plan::Params params = plan_.params(node, results_, facts());

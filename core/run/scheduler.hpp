@@ -61,6 +61,8 @@ class Scheduler {
   // Phases.
   void run_graph(std::uint32_t first, std::uint32_t last);
   void undo(const std::vector<std::uint32_t> &nodes);
+  /// Whether its `if` is known to be false.
+  bool is_ruled_out(std::uint32_t node) const;
   void foresee_undo(const std::vector<std::uint32_t> &nodes);
   std::vector<std::uint32_t> newest_first(std::uint32_t end) const;
   std::vector<std::uint32_t> to_roll_back() const;

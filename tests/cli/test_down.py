@@ -156,6 +156,17 @@ class PlanAndDown(CliCase):
         self.assert_code(self.pipe.run(["down", path]), 0)
         self.assertEqual([n for n in self.notes() if n.startswith("undo")], ["undo user", "undo maker"])
 
+    def test_a_step_that_its_if_rules_out_is_not_asked(self):
+        path = self.pipeline(
+            '[vars.probe]\ndefault = ""\n' + self.scripted("first")
+            + '[[step]]\nuses = "pull"\nif = \'vars.probe != ""\'\nwith.image = "localhost:1/${vars.probe}"\n',
+            name="guarded.toml",
+        )  # fmt: skip
+        self.assert_code(self.pipe.run(["run", path]), 0)
+        result = self.pipe.run(["down", path])
+        self.assert_code(result, 0)
+        self.assertIn("its `if` is false", result.out + result.err)
+
     def test_down_before_any_run(self):
         result = self.pipe.run(["down", self.path])
         self.assert_code(result, 0)
