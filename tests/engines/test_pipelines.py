@@ -15,7 +15,7 @@ import tempfile
 import time
 import unittest
 
-from engines import Dockerd, podman, remove_podman_container
+from engines import Dockerd
 from pipe import SOURCE, Pipe
 from registries import Registry, free_port
 from registry_image import build_image
@@ -50,7 +50,36 @@ class EveryPipeline(unittest.TestCase):
             self.assertEqual(result.code, 0, result)
 
 
-class PipelineCase:
+class Restarted:
+    """What has to hold after an engine was started again: `run_it`, `inspect`, `address`, `name` are the case's own."""
+
+    def wait_until_it_listens(self):
+        host, port = self.address.split(":")
+        deadline = time.monotonic() + 60
+        while True:
+            # A proxy of Docker's listens before its container does, and hangs up.
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as there:
+                there.settimeout(0.5)
+                try:
+                    if there.recv(1):
+                        return
+                except TimeoutError:
+                    return
+            self.assertLess(time.monotonic(), deadline, "it does not come back")
+            time.sleep(0.1)
+
+    def assert_nothing_to_do_after_restarts(self, **changes):
+        before = self.inspect(self.name)["Id"]
+        for restart in self.restarts():
+            with self.subTest(restart.__name__):
+                restart()
+                self.wait_until_it_listens()
+                again = self.run_it(**changes)
+                self.assertEqual(recap(again)[0], 0, again)
+                self.assertEqual(self.inspect(self.name)["Id"], before)
+
+
+class PipelineCase(Restarted):
     """A registry's pipeline with settings of its own; `file` says which, `Docker` and `Podman` on what."""
 
     file = REGISTRY
@@ -93,31 +122,6 @@ class PipelineCase:
         self.assertEqual(result.code, 0, result)
         return result
 
-    def wait_until_it_listens(self):
-        host, port = self.address.split(":")
-        deadline = time.monotonic() + 60
-        while True:
-            # A proxy of Docker's listens before its container does, and hangs up.
-            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as there:
-                there.settimeout(0.5)
-                try:
-                    if there.recv(1):
-                        return
-                except TimeoutError:
-                    return
-            self.assertLess(time.monotonic(), deadline, "it does not come back")
-            time.sleep(0.1)
-
-    def assert_nothing_to_do_after_the_engine_was_started_again(self, steps, **changes):
-        before = self.inspect(self.name)["Id"]
-        for restart in self.restarts():
-            with self.subTest(restart.__name__):
-                restart()
-                self.wait_until_it_listens()
-                again = self.run_it(**changes)
-                self.assertEqual(recap(again), (0, steps, 0, 0), again)
-                self.assertEqual(self.inspect(self.name)["Id"], before)
-
 
 class RegistryPipeline(PipelineCase):
     """What has to hold on every engine."""
@@ -152,7 +156,7 @@ class RegistryPipeline(PipelineCase):
 
     def test_nothing_is_to_do_after_the_engine_was_started_again(self):
         self.run_it()
-        self.assert_nothing_to_do_after_the_engine_was_started_again(5)
+        self.assert_nothing_to_do_after_restarts()
 
     def test_from_docker_hub_as_a_mirror_has_it(self):
         with Registry() as hub:
@@ -207,11 +211,11 @@ class RegistryPipeline(PipelineCase):
 
 
 class Docker:
+    root = None  # see Dockerd
+
     @classmethod
     def setUpClass(cls):
-        cls.docker = Dockerd()
-        cls.docker.__enter__()
-        cls.addClassCleanup(cls.docker.__exit__)
+        cls.docker = cls.enterClassContext(Dockerd(cls.root))
         cls.engine_env = {"DOCKER_HOST": cls.docker.host}
         super().setUpClass()
 
@@ -240,6 +244,22 @@ class Docker:
 
 class Podman:
     engine = "podman"
+    before = ()  # words before the command
+
+    def podman(self, *args, check=True):
+        return subprocess.run([*self.before, "podman", *args], check=check, capture_output=True, text=True).stdout
+
+    def remove(self, name):
+        self.podman("rm", "--force", "--time=0", "--volumes", "--ignore", name, check=False)
+
+    def remove_volume(self, name):
+        self.podman("volume", "rm", "--force", name, check=False)
+
+    def has_volume(self, name):
+        return name in self.podman("volume", "ls", "--format", "{{.Name}}").split()
+
+    def inspect(self, name):
+        return json.loads(self.podman("container", "inspect", name))[0]
 
     def restarts(self):
         return [self.process_killed, self.booted]
@@ -255,21 +275,8 @@ class Podman:
 
     def booted(self):
         """As podman-restart.service starts containers after a boot."""
-        podman("stop", "--time=2", self.name)
-        podman("start", "--all", "--filter", "restart-policy=always", "--filter", f"name={self.name}")
-
-    def remove(self, name):
-        remove_podman_container(name)
-
-    def remove_volume(self, name):
-        subprocess.run(["podman", "volume", "rm", "--force", name], check=False, capture_output=True)
-
-    def has_volume(self, name):
-        return subprocess.run(["podman", "volume", "exists", name], check=False).returncode == 0
-
-    def inspect(self, name):
-        out = subprocess.run(["podman", "container", "inspect", name], check=True, capture_output=True).stdout
-        return json.loads(out)[0]
+        self.podman("stop", "--time=2", self.name)
+        self.podman("start", "--all", "--filter", "restart-policy=always", "--filter", f"name={self.name}")
 
 
 class OnDocker(Docker, RegistryPipeline, unittest.TestCase):

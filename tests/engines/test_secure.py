@@ -123,7 +123,7 @@ class Secure(pipelines.PipelineCase):
     def test_nothing_is_to_do_after_the_engine_was_started_again(self):
         self.run_it()
         secret = self.http_secret()
-        self.assert_nothing_to_do_after_the_engine_was_started_again(self.steps)
+        self.assert_nothing_to_do_after_restarts()
         self.assertEqual(self.http_secret(), secret)
         self.assertEqual(self.curl("--cacert", self.pki / "ca.crt"), "200")
 

@@ -194,6 +194,26 @@ def with_folder(folder, place):
     return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', folder, place]
 
 
+class MountNamespace:
+    """A mount namespace in which some folders stand in place of the machine's: {folder: place}. `words` before a
+    command let it see them; all that it mounts there goes with the namespace."""
+
+    def __init__(self, folders):
+        self.folders = folders
+
+    def __enter__(self):
+        mounts = "".join(f"mount --bind '{folder}' '{place}' && " for folder, place in self.folders.items())
+        self.process = subprocess.Popen(["unshare", "--mount", "sh", "-c", mounts + "echo && exec sleep infinity"],
+                                        stdout=subprocess.PIPE)  # fmt: skip
+        assert self.process.stdout.readline() == b"\n", "the folders can't be mounted"
+        self.words = ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", "--"]
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
 class Dockerd(Api):
     """A Docker Engine with data, sockets and a bridge of its own; several may run at once. It leaves iptables
     alone: to 127.0.0.1, its proxy forwards published ports. `root` has the etc/docker that it reads in place

@@ -45,10 +45,10 @@ class StepFailed(AssertionError):
 
 
 class Pipe:
-    """`pipe` with home, state, store and credentials of its own under `folder`."""
+    """`pipe` with home, state, store and credentials of its own under `folder`; `before` are words to put before it."""
 
-    def __init__(self, folder, plugins=(), env=None):
-        self.folder = pathlib.Path(folder)
+    def __init__(self, folder, plugins=(), env=None, before=()):
+        self.folder, self.before = pathlib.Path(folder), before
         self.store = self.folder / "store"
         self.state = self.folder / "state"
         self.runs = self.state / "pipe/runs"
@@ -75,7 +75,7 @@ class Pipe:
     def start(self, args, env=None, cwd=None, **popen):
         """A running `pipe`; a variable that is None is taken out of its environment."""
         return subprocess.Popen(
-            [str(PROGRAM), *map(str, args)],
+            [*self.before, str(PROGRAM), *map(str, args)],
             env=self._env(env),
             cwd=cwd or self.folder,
             stdin=subprocess.DEVNULL,
