@@ -18,13 +18,27 @@ std::string block_key(const fs::path &path) {
   return "block " + path.string();
 }
 
-/// An empty folder that held the file of one registry goes with it.
-void remove_file(const fs::path &path) {
+std::string folder_key(const fs::path &path) {
+  return "folder " + path.string();
+}
+
+/// Notes the folders that writing this file will make.
+void note_folders(sdk::Run &run, const fs::path &path) {
+  std::error_code error;
+  for (fs::path folder = path.parent_path(); !folder.empty() && !fs::exists(folder, error);
+       folder = folder.parent_path())
+    run.remember(folder_key(folder), "made");
+}
+
+/// With the folders that were made for it, as far as nothing else is in them.
+void remove_file(sdk::Run &run, const fs::path &path) {
   std::error_code error;
   fs::remove(path, error);
   if (error) throw sdk::Error(PIPE_E_IO, fmt::format("can't remove {}: {}", path.string(), error.message()));
-  const std::string folder = path.parent_path().parent_path().filename().string();
-  if (folder == "certs.d") fs::remove(path.parent_path(), error);  // fails where there is something in it
+  for (fs::path folder = path.parent_path(); run.recall(folder_key(folder)); folder = folder.parent_path()) {
+    if (!fs::remove(folder, error)) break;
+    run.forget(folder_key(folder));
+  }
 }
 
 }  // namespace
@@ -62,6 +76,7 @@ void make(sdk::Run &run, const Edit &edit) {
   } else {
     run.remember(block_key(edit.path), edit.addition);
   }
+  note_folders(run, edit.path);
   oci::write_settings(edit.path, edit.after);
 }
 
@@ -76,7 +91,7 @@ bool take_back(sdk::Run &run, const fs::path &path) {
   const auto now = oci::read_settings(path);
   bool done = false;
   if (now && whole == now) {
-    remove_file(path);
+    remove_file(run, path);
     done = true;
   } else if (now && block && now->find(*block) != std::string::npos) {
     std::string rest = *now;
@@ -89,6 +104,11 @@ bool take_back(sdk::Run &run, const fs::path &path) {
   run.forget(file_key(path));
   run.forget(block_key(path));
   return done;
+}
+
+void forget_folders(sdk::Run &run, const fs::path &path) {
+  for (fs::path folder = path.parent_path(); run.recall(folder_key(folder)); folder = folder.parent_path())
+    run.forget(folder_key(folder));
 }
 
 }  // namespace trust

@@ -55,5 +55,7 @@ void make(sdk::Run &, const Edit &);
 bool made_by_us(const sdk::Run &, const fs::path &);
 /// Takes a file back as far as it is still what `make` wrote. True: there was something to take back.
 bool take_back(sdk::Run &, const fs::path &);
+/// Once all files are taken back: a folder that was made for one of them and stays has something else in it.
+void forget_folders(sdk::Run &, const fs::path &);
 
 }  // namespace trust

@@ -137,6 +137,13 @@ fs::path daemon_json(const Places &places, const std::optional<Dockerd> &dockerd
   return named ? fs::path(*named) : places.docker / "daemon.json";
 }
 
+fs::path backup_of(const fs::path &daemon_json) {
+  return daemon_json.string() + ".pipe-backup";
+}
+std::string note_of_backup(const fs::path &daemon_json) {
+  return "file " + backup_of(daemon_json).string();
+}
+
 std::string note_of(const fs::path &file, const Setting &setting) {
   return fmt::format("{} of {}: {}", setting.key, file.string(), setting.entry);
 }
@@ -176,8 +183,11 @@ class Work {
 
   void take_all_back() {
     bool done = false;
-    for (const Files *files : {&kDocker, &kPodman, &kContainerd})
-      for (const fs::path &file : files->all(places_, wanted_)) done = take_back(run_, file) || done;
+    for (const Files *files : {&kDocker, &kPodman, &kContainerd}) {
+      const std::vector<fs::path> all = files->all(places_, wanted_);
+      for (const fs::path &file : all) done = take_back(run_, file) || done;
+      for (const fs::path &file : all) forget_folders(run_, file);
+    }
     done = take_back_daemon() || done;
     if (!done) return run_.verdict(Verdict::up_to_date, "there is nothing that this step wrote");
     run_.verdict(Verdict::remove, "took back what was told the engines" + subject());
@@ -260,9 +270,13 @@ class Work {
       if (!has_setting(daemon_->before, file, setting))
         run_.remember(note_of(daemon_->path, setting), daemon_->before ? "added" : "made");
     if (daemon_->before) {
+      const fs::path backup = backup_of(daemon_->path);
       std::error_code error;
-      fs::copy_file(daemon_->path, file + ".pipe-backup", fs::copy_options::overwrite_existing, error);
-      if (error) throw Error(PIPE_E_IO, fmt::format("can't write {}.pipe-backup: {}", file, error.message()));
+      if (!fs::exists(backup, error)) run_.remember(note_of_backup(daemon_->path), "made");
+      fs::copy_file(daemon_->path, backup, fs::copy_options::overwrite_existing, error);
+      if (error)
+        throw Error(PIPE_E_IO, fmt::format("can't write {}: {}", backup.string(), error.message()),
+                    "run this as root (sudo)");
     }
     oci::write_settings(daemon_->path, daemon_->after);
     if (!params_.reload) return;
@@ -282,7 +296,16 @@ class Work {
     else
       fs::remove(daemon_->path, error);
     for (const Setting &setting : settings_) run_.forget(note_of(daemon_->path, setting));
+    remove_backup(daemon_->path);
     reload(*dockerd_);
+  }
+
+  /// What it has a copy of is there again.
+  void remove_backup(const fs::path &daemon_json) {
+    if (!run_.recall(note_of_backup(daemon_json))) return;
+    std::error_code error;
+    fs::remove(backup_of(daemon_json), error);
+    run_.forget(note_of_backup(daemon_json));
   }
 
   bool take_back_daemon() {
@@ -313,6 +336,7 @@ class Work {
         oci::write_settings(file, rest);
     }
     for (const Setting &setting : ours) run_.forget(note_of(file, setting));
+    remove_backup(file);
     return now.has_value();
   }
 

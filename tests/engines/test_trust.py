@@ -109,11 +109,22 @@ class Files(TrustTest):
         self.assertIn("changed=0", self.call("run", **changes))
         backup = self.etc / "docker/daemon.json.pipe-backup"
         self.assertEqual(backup.read_text(), before["docker/daemon.json"])
-        backup.unlink()
         self.call("down", **changes)
         after = self.files()
         self.assertEqual(json.loads(after.pop("docker/daemon.json")), json.loads(before.pop("docker/daemon.json")))
         self.assertEqual(after, before)
+
+    def test_down_takes_the_folders_that_it_made_and_no_others(self):
+        there = self.etc / "containers/certs.d/registry.lan:5000"
+        there.mkdir(parents=True)
+        before = sorted(self.etc.rglob("*"))
+        self.call("run")
+        self.call("down")
+        self.assertEqual(sorted(self.etc.rglob("*")), before)
+        self.call("run")
+        (self.etc / "docker/certs.d/mine").write_text("x")
+        self.call("down")
+        self.assertEqual(sorted(self.etc.rglob("*")), sorted([*before, self.etc / "docker/certs.d", self.etc / "docker/certs.d/mine"]))
 
     def test_down_leaves_what_it_found_and_what_was_changed_since(self):
         (self.etc / "docker/daemon.json").write_text('{"registry-mirrors": ["http://localhost:5001"]}')
@@ -154,6 +165,55 @@ class Files(TrustTest):
         both = self.pipe.write("both", self.ca.read_text() + (self.ca.parent / "ca.key").read_text())
         self.refused("holds a private key", ca=both)
         self.refused('no engine "moby"', engines="moby")
+
+
+class Validation(TrustTest):
+    """What a dockerd is asked before its daemon.json is written: Docker's since 23.0, as its source has it."""
+
+    def dockerd(self, script):
+        """Puts a dockerd into PATH; its calls are in the file that it gives."""
+        calls = self.folder / "calls"
+        tool = self.pipe.write("bin/dockerd", f'#!/bin/sh\necho "$*" >>{calls}\n{script}\n')
+        tool.chmod(0o755)
+        self.pipe.env["PATH"] = f"{tool.parent}:{self.pipe.env['PATH']}"
+        return calls
+
+    MIRROR = {"registry": None, "ca": None, "mirror": "http://localhost:5001", "engines": ("docker",)}
+
+    def test_what_it_takes_is_written(self):
+        seen = self.folder / "seen"
+        calls = self.dockerd(f'cp "$3" {seen}; echo "configuration OK"')
+        daemon = self.etc / "docker/daemon.json"
+        daemon.write_text('{"debug": true}')
+        self.assertTrue(self.trust(**self.MIRROR)[1])
+        self.assertRegex(calls.read_text(), r"\A--validate --config-file \S+\n\Z")
+        self.assertEqual(seen.read_text(), daemon.read_text())
+        self.assertEqual(json.loads(daemon.read_text()), {"debug": True, "registry-mirrors": ["http://localhost:5001"]})
+        self.assertFalse(self.trust(**self.MIRROR)[1])
+        self.assertEqual(len(calls.read_text().splitlines()), 1, "what is there already is not validated")
+
+    def test_what_it_refuses_is_not_written(self):
+        self.dockerd('echo "unable to configure the Docker daemon with file $3: the following directives don\'t match any '
+                     'configuration option: debg" >&2; exit 1')  # fmt: skip
+        daemon = self.etc / "docker/daemon.json"
+        daemon.write_text('{"debg": true}')
+        self.refused(r"dockerd would not take \S+/daemon\.json with that: .*directives don't match any configuration option: debg",
+                     "correct it first", **self.MIRROR)  # fmt: skip
+        self.assertEqual(self.files()["docker/daemon.json"], '{"debg": true}')
+        self.assertEqual([p.name for p in (self.etc / "docker").iterdir()], ["daemon.json"])
+
+    def test_the_real_one_of_this_machine_before_and_since_23(self):
+        (self.etc / "docker/daemon.json").write_text('{"debg": true}')
+        said = subprocess.run(["dockerd", "--validate"], capture_output=True, text=True).stderr
+        if "unknown flag: --validate" in said:
+            self.assertTrue(self.trust(**self.MIRROR)[1])
+        else:
+            self.refused("dockerd would not take .*debg", **self.MIRROR)
+
+    def test_one_that_can_not_do_that_is_not_in_the_way(self):
+        older = self.dockerd("""printf "Status: unknown flag: --validate\\nSee 'dockerd --help'., Code: 125\\n" >&2; exit 1""")
+        self.assertTrue(self.trust(**self.MIRROR)[1])
+        self.assertIn("--validate", older.read_text())
 
 
 class Podman(TrustTest):
@@ -254,6 +314,7 @@ class Engines(TrustTest):
         self.refused("does not have http://localhost:5001 in registry-mirrors", r"is as it was before", "journalctl",
                      **self.settings(docker, mirror="http://localhost:5001"))  # fmt: skip
         self.assertEqual(daemon.read_text(), text)
+        self.assertEqual([p.name for p in daemon.parent.iterdir()], ["daemon.json"])
         self.assertFalse(self.mirrors(docker))
         self.assertIsNone(docker.process.poll())
 
