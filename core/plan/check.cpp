@@ -1,5 +1,7 @@
 #include "core/plan/check.hpp"
 
+#include "core/base/words.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -15,12 +17,6 @@ std::vector<std::string> parameter_names(const StepSchema &schema) {
   std::vector<std::string> names;
   for (const Param &param : schema.params) names.push_back(param.name);
   return names;
-}
-
-std::string joined(const std::vector<std::string> &words) {
-  std::string result;
-  for (const std::string &word : words) result += (result.empty() ? "" : ", ") + word;
-  return result;
 }
 
 /// A parameter that takes a secret in one of several values, such as `env`: the others are no secret.

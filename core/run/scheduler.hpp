@@ -3,11 +3,10 @@
 #include "core/plan/plan.hpp"
 #include "core/plan/steps.hpp"
 #include "core/run/attempt.hpp"
-#include "core/run/clock.hpp"
-#include "core/run/event.hpp"
 #include "core/run/memory.hpp"
 #include "core/run/resumption.hpp"
 #include "core/run/retry.hpp"
+#include "core/run/run_events.hpp"
 #include "core/run/step_runner.hpp"
 
 #include <cstdint>
@@ -79,7 +78,7 @@ class Scheduler {
   std::optional<std::uint32_t> still_to_run(std::uint32_t node) const;
   void end_without_run(std::uint32_t node, State, std::string summary, std::optional<Failure>);
 
-  // The loop.
+  // The steps that run: supervision.cpp.
   void wait_once();
   void hear(const Happening &);
   void finish(std::uint32_t node, const ExitReport &);
@@ -90,13 +89,6 @@ class Scheduler {
   void drop_waiting();
   std::optional<TimePoint> next_deadline() const;
 
-  // Events.
-  Event event(Event::Type) const;
-  Event event(Event::Type, std::uint32_t node, const Attempt *) const;
-  void announce();
-  void report_end(std::uint32_t node, const Attempt &, const Ending &, std::string summary);
-  void count(const Attempt &, const Ending &);
-
   bool stopping() const { return failed_ || interrupts_ > 0; }
   RunFacts facts() const;
 
@@ -106,6 +98,7 @@ class Scheduler {
   EventSink &sink_;
   Memory &memory_;
   RunOptions options_;
+  RunEvents events_;
 
   std::vector<NodeResult> results_;
   std::vector<std::optional<std::uint32_t>> to_run_;  // plan: what would change, it or a step before it
@@ -119,8 +112,6 @@ class Scheduler {
   std::map<std::uint32_t, Ending> last_tries_;           // of those that wait: how the last attempt ended
   std::unordered_map<std::uint32_t, std::string> whys_;  // of nodes that run again after an earlier run
   std::vector<std::uint32_t> finished_;                  // steps that were started, in the order they ended
-  TimePoint started_;
-  Counts counts_;
   bool failed_ = false, in_finally_ = false;
   int interrupts_ = 0, first_interrupt_ = 0;
 };

@@ -69,7 +69,7 @@ class Misbehaviour(CliCase):
         self.assertLess(time.monotonic() - begin, 20)
 
     def test_a_flood_of_output_is_bounded(self):
-        result = self.misbehave("flood", amount=300, timeout=None)
+        result = self.misbehave("flood", amount=100, timeout=None)
         self.assert_code(result, 0)
         self.assertLess(len(result.err), 10 << 20)
         self.assertIn("it says too much: the rest is only in", result.err)

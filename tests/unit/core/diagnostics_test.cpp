@@ -222,6 +222,26 @@ with.as = "x"
 )");
 }
 
+TEST_F(FileMistakes, ABoundOfAVariableIsAWholeNumberThatFitsAnInteger) {
+  make_exactly(R"(schema = 1
+[vars.share]
+type = "number"
+default = 1.0
+min = 0.5
+max = 1e300
+[vars.fits]
+type = "number"
+default = 1.0
+max = 1e15
+[[step]]
+uses = "pull"
+with.image = "a"
+)");
+  EXPECT_EQ(brief(),
+            "5:7 wrong-value: `min` is a whole number\n"
+            "6:7 wrong-value: `max` is a whole number\n");
+}
+
 TEST_F(FileMistakes, EachItemOfAListHasItsOwnPlace) {
   make(
       "[[step]]\nuses = \"run\"\nwith.image = \"i\"\nwith.ports = [\n  \"a\",\n  1.5,\n]\nwith.env.A = "
