@@ -17,11 +17,8 @@ namespace {
 constexpr std::size_t kShown = 5;  // of the settings that could be meant
 
 std::vector<Option> options() {
-  std::vector<Option> all{{"data", "", "Take data away, too: volumes and what is in them"},
-                          {"dry-run", "", "Only say what would be taken back"}};
-  for (const auto &group : {input_options(), common_options()})
-    all.insert(all.end(), group.begin(), group.end());
-  return all;
+  return file_options({{"data", "", "Take data away, too: volumes and what is in them"},
+                       {"dry-run", "", "Only say what would be taken back"}});
 }
 
 /// Whether it has run with these settings, or there is nothing else that could be meant.
@@ -53,22 +50,17 @@ std::vector<std::pair<std::string, std::string>> only_settings(const Plan &plan)
 int run(const Words &words) {
   const auto args = arguments(kDown, words);
   if (!args) return 0;
-  const std::string file = one_file(*args);
   SessionOptions how = session_options(*args);
   how.operation = Operation::undo;
   how.undo_data = args->has("data");
   how.dry_run = args->has("dry-run");
-
-  Session session(how);  // before anything is read
-  PluginRegistry plugins = registry(*args);
-  int code = 0;
-  Inputs given = inputs(*args);
-  std::optional<Plan> plan = read_plan(file, given, plugins, how.output, code);
+  FileSession file(one_file(*args), inputs(*args), how);
+  std::optional<Plan> plan = file.read();
   if (plan && !is_known(*plan)) {
-    given.set = only_settings(*plan);
-    plan = read_plan(file, given, plugins, how.output, code);
+    file.given.set = only_settings(*plan);
+    plan = file.read();
   }
-  return plan ? exit_code(session.execute(*plan)) : code;
+  return plan ? exit_code(file.execute(*plan)) : file.code;
 }
 
 }  // namespace

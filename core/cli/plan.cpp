@@ -6,10 +6,7 @@ namespace pipes::cli {
 namespace {
 
 std::vector<Option> options() {
-  std::vector<Option> all{{"exit-code", "", "Exit with 10 if there are changes"}};
-  for (const auto &group : {input_options(), common_options()})
-    all.insert(all.end(), group.begin(), group.end());
-  return all;
+  return file_options({{"exit-code", "", "Exit with 10 if there are changes"}});
 }
 
 bool has_changes(const Counts &c) {
@@ -19,17 +16,13 @@ bool has_changes(const Counts &c) {
 int run(const Words &words) {
   const auto args = arguments(kPlan, words);
   if (!args) return 0;
-  const std::string file = one_file(*args);
   SessionOptions how = session_options(*args);
   how.operation = Operation::plan;
-
-  Session session(how);  // before anything is read
-  PluginRegistry plugins = registry(*args);
-  int code = 0;
-  const std::optional<Plan> plan = read_plan(file, inputs(*args), plugins, how.output, code);
-  if (!plan) return code;
-  const RunOutcome outcome = session.execute(*plan);
-  code = exit_code(outcome);
+  FileSession file(one_file(*args), inputs(*args), how);
+  const std::optional<Plan> plan = file.read();
+  if (!plan) return file.code;
+  const RunOutcome outcome = file.execute(*plan);
+  const int code = exit_code(outcome);
   return code == 0 && args->has("exit-code") && has_changes(outcome.counts) ? static_cast<int>(Exit::changes)
                                                                             : code;
 }

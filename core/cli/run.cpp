@@ -9,18 +9,15 @@ namespace pipes::cli {
 namespace {
 
 std::vector<Option> options() {
-  std::vector<Option> all{
-      {"dry-run", "", "Only say what would change, as `pipe plan` does"},
-      {"resume", "",
-       "Go on with a run that failed: the word is the run, or its file (default: the last run)"},
-      {"from", "STEP", "Run only this step and all that come after it; may be given several times"},
-      {"only", "STEP", "Run only this step; may be given several times"},
-      {"explain", "", "Say of each step why it ran or did not"},
-      {"report", "KIND=FILE",
-       "Write a report of the run, too: html, junit, markdown or dotenv; may be given several times"}};
-  for (const auto &group : {input_options(), common_options()})
-    all.insert(all.end(), group.begin(), group.end());
-  return all;
+  return file_options(
+      {{"dry-run", "", "Only say what would change, as `pipe plan` does"},
+       {"resume", "",
+        "Go on with a run that failed: the word is the run, or its file (default: the last run)"},
+       {"from", "STEP", "Run only this step and all that come after it; may be given several times"},
+       {"only", "STEP", "Run only this step; may be given several times"},
+       {"explain", "", "Say of each step why it ran or did not"},
+       {"report", "KIND=FILE",
+        "Write a report of the run, too: html, junit, markdown or dotenv; may be given several times"}});
 }
 
 void reject_together(const Arguments &args, const char *one, const char *other) {
@@ -48,11 +45,9 @@ int run(const Words &words) {
     what = {
         one_file(*args), inputs(*args), how.plugin_path, {{args->values("from"), args->values("only")}, {}}};
   }
-  Session session(how);  // before the file is read, and secrets with it
-  PluginRegistry plugins = registry(what.plugin_path);
-  int code = 0;
-  const std::optional<Plan> plan = read_plan(what.file, what.inputs, plugins, how.output, code);
-  return plan ? exit_code(session.execute(*plan, std::move(what.start))) : code;
+  FileSession file(std::move(what.file), std::move(what.inputs), how);
+  const std::optional<Plan> plan = file.read();
+  return plan ? exit_code(file.execute(*plan, std::move(what.start))) : file.code;
 }
 
 }  // namespace

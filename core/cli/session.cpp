@@ -139,6 +139,12 @@ std::vector<Option> input_options() {
           {"var-file", "FILE", "Read values of variables from a TOML file; may be given several times"}};
 }
 
+std::vector<Option> file_options(std::vector<Option> own) {
+  for (const auto &group : {input_options(), common_options()})
+    own.insert(own.end(), group.begin(), group.end());
+  return own;
+}
+
 SessionOptions session_options(const Arguments &arguments) {
   SessionOptions options;
   options.jobs = std::max(4, static_cast<int>(std::thread::hardware_concurrency()));
@@ -306,10 +312,16 @@ Exit invalid_code(const Diagnostics &diagnostics) {
   return only_plugins ? Exit::plugin : Exit::invalid;
 }
 
-std::optional<Plan> read_plan(const std::string &file, const Inputs &inputs, PluginRegistry &plugins,
-                              OutputMode output, int &code) {
-  PlanOutcome outcome = make_plan(file, inputs, plugins, true);
-  print_diagnostics(outcome.diagnostics, output == OutputMode::github ? Ci::github : Ci::none);
+FileSession::FileSession(std::string file, Inputs inputs, const SessionOptions &options)
+    : given(std::move(inputs)),
+      session_(options),
+      file_(std::move(file)),
+      output_(options.output),
+      plugins_(registry(options.plugin_path)) {}
+
+std::optional<Plan> FileSession::read() {
+  PlanOutcome outcome = make_plan(file_, given, plugins_, true);
+  print_diagnostics(outcome.diagnostics, output_ == OutputMode::github ? Ci::github : Ci::none);
   if (!outcome.plan) code = static_cast<int>(invalid_code(outcome.diagnostics));
   return std::move(outcome.plan);
 }

@@ -12,6 +12,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pipes::cli {
@@ -45,6 +46,8 @@ Option output_option(const std::string &json);
 std::vector<Option> common_options();
 /// --set and --var-file.
 std::vector<Option> input_options();
+/// What a verb that runs a pipeline file takes: options of its own, and those of all of them.
+std::vector<Option> file_options(std::vector<Option> own);
 SessionOptions session_options(const Arguments &);
 Inputs inputs(const Arguments &);
 
@@ -64,10 +67,26 @@ class Session {
 /// line is not there.
 PluginRegistry registry(const Arguments &);
 PluginRegistry registry(const std::vector<std::string> &plugin_paths);
-/// Reads, checks and plans a file; prints what is wrong as that mode has it. Throws nothing for an invalid
-/// file: nullopt, and `code` is what to exit with.
-std::optional<Plan> read_plan(const std::string &file, const Inputs &, PluginRegistry &, OutputMode,
-                              int &code);
+
+/// A session of a verb that runs a pipeline file.
+class FileSession {
+ public:
+  FileSession(std::string file, Inputs, const SessionOptions &);
+  /// Reads, checks and plans the file; prints what is wrong as `--output` has it. Throws nothing for an
+  /// invalid one: nullopt, and `code` is what to exit with.
+  std::optional<Plan> read();
+  RunOutcome execute(const Plan &plan, Start start = {}) { return session_.execute(plan, std::move(start)); }
+
+  Inputs given;
+  int code = 0;
+
+ private:
+  Session session_;  // before anything is read
+  std::string file_;
+  OutputMode output_;
+  PluginRegistry plugins_;
+};
+
 /// What an invalid file makes `pipe` exit with: plugin, if plugins are all that is wrong.
 Exit invalid_code(const Diagnostics &);
 /// The one file that a verb takes.
