@@ -162,6 +162,11 @@ Completions completions(const Words &words) {
   if (verb_name == "completion") {
     for (const auto &[shell, script] : kScripts) found.add(shell);
   }
+  if (verb_name == "export" && words.size() == 2) {
+    found.add("github", "A workflow of GitHub Actions");
+    found.add("gitlab", "A job of GitLab CI");
+    return found;
+  }
   found.files = std::string(verb->usage).find("FILE") != std::string::npos;
   return found;
 }

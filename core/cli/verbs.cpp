@@ -5,9 +5,9 @@
 namespace pipes::cli {
 
 Verbs verbs() {
-  static constexpr std::array kVerbs{&kRun,    &kPlan,   &kCheck,      &kGraph,   &kStep,   &kDown,
-                                     &kRuns,   &kLog,    &kReport,     &kPlugins, &kImage,  &kDebug,
-                                     &kDoctor, &kSchema, &kCompletion, &kHelp,    &kVersion};
+  static constexpr std::array kVerbs{&kRun,    &kPlan,   &kCheck,  &kGraph,      &kStep,  &kDown,
+                                     &kRuns,   &kLog,    &kReport, &kPlugins,    &kImage, &kDebug,
+                                     &kDoctor, &kExport, &kSchema, &kCompletion, &kHelp,  &kVersion};
   return kVerbs;
 }
 

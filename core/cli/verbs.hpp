@@ -5,7 +5,7 @@
 namespace pipes::cli {
 
 extern const Verb kRun, kPlan, kCheck, kStep, kPlugins, kDown, kRuns, kLog, kGraph, kReport, kImage, kDebug,
-    kDoctor, kSchema, kCompletion, kHelp, kVersion;
+    kDoctor, kExport, kSchema, kCompletion, kHelp, kVersion;
 
 Verbs verbs();
 

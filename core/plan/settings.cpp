@@ -6,10 +6,7 @@
 #include <string_view>
 
 namespace pipes {
-namespace {
-
-/// One word for a shell: quoted only where it has to be.
-std::string quoted(const std::string &word) {
+std::string shell_word(const std::string &word) {
   constexpr std::string_view kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
@@ -23,8 +20,6 @@ std::string quoted(const std::string &word) {
   }
   return out + "'";
 }
-
-}  // namespace
 
 Value::Map settings_of(const Plan::Impl &impl) {
   Value::Map settings;
@@ -47,8 +42,8 @@ std::string as_given(const Value &value) {
 }
 
 std::string down_command(const std::string &file, const Value::Map &settings) {
-  std::string command = "pipe down " + quoted(file);
-  for (const auto &[name, value] : settings) command += " --set " + quoted(name + "=" + as_given(value));
+  std::string command = "pipe down " + shell_word(file);
+  for (const auto &[name, value] : settings) command += " --set " + shell_word(name + "=" + as_given(value));
   return command;
 }
 

@@ -10,6 +10,8 @@ namespace pipes {
 Value::Map settings_of(const Plan::Impl &);
 Value::Map settings_of(const Plan &);
 
+/// One word as a shell reads it: quoted only where it has to be.
+std::string shell_word(const std::string &);
 /// A value as `--set NAME=…` reads it.
 std::string as_given(const Value &);
 /// The command line that takes back what `run` made of `file` with these settings, as a shell reads it:

@@ -85,6 +85,11 @@ class Completion(CliCase):
         self.assertEqual(self.both("pipe step pull --policy ne"), ["never", "newer"])
         self.assertEqual(self.both("pipe plugins show ver"), ["verify"])
 
+    def test_services_of_ci(self):
+        self.assertEqual(self.both("pipe export gi"), ["github", "gitlab"])
+        self.assertEqual(self.both("pipe export github --in"), ["--install"])
+        self.assertEqual(self.both("pipe run --output gi"), ["github", "gitlab"])
+
     def test_variables_of_the_pipeline(self):
         self.assertEqual(self.both("pipe run registry.toml --set po"), ["port="])
 
