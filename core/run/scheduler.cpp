@@ -158,8 +158,8 @@ void Scheduler::undo(const std::vector<std::uint32_t> &nodes) {
     // Parameters that its `if` guards need not make sense where that is false.
     if (options_.operation == Operation::undo && memory_.made(plan_.nodes[node].id).empty() &&
         is_ruled_out(node)) {
-      report_end(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
-                 {State::skipped, {}, {}}, "its `if` is false");
+      events_.step_ended(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
+                         {State::skipped, {}, {}}, "its `if` is false");
       continue;
     }
     Plan::Params params = plan_.params(node, results_, facts());
