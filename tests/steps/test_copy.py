@@ -345,6 +345,24 @@ class Sides(StepTest):
             self.step("copy", **both, **names)
             self.assertEqual(target.digest("app", "1"), APP.digest)
 
+    def test_each_can_be_given_its_own_login(self):
+        with Registry(tls=True, users={"me": "s3cret"}) as source, Registry(tls=True, users={"you": "other"}) as target:
+            source.push(APP, "app", "1")
+            names = {"from": f"{source.address}/app:1", "to": f"{target.address}/app:1",
+                     "from_ca_file": source.ca_file, "to_ca_file": target.ca_file}  # fmt: skip
+            reading = {"from_username": "me", "from_password_file": self.pipe.write("mine", "s3cret\n")}
+            writing = {"to_username": "you", "to_password_file": self.pipe.write("yours", "other\n")}
+            self.failure("copy", f"{target.address}/app wants a login", **names, **reading)
+            self.failure("copy", f"{source.address}/app wants a login", **names, **writing)
+            self.failure("copy", r"refuses the login|login from the parameters",
+                         **names, **writing, **{**reading, "from_username": "you"})  # fmt: skip
+            self.failure("copy", "`to_username` is given without `to_password`", **names, to_username="you")
+            self.failure("copy", "`from_password` is given without `from_username`", **names,
+                         from_password_file=reading["from_password_file"])  # fmt: skip
+            said = self.step("copy", **names, **reading, **writing)
+            self.assertEqual(said["digest"], APP.digest)
+            self.assertEqual(target.digest("app", "1"), APP.digest)
+
     def test_each_has_its_own_token(self):
         with TokenServer() as tokens, FakeRegistry(token_server=tokens) as source, \
                 FakeRegistry(token_server=tokens) as target:  # fmt: skip

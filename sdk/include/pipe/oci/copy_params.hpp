@@ -14,12 +14,19 @@ struct CopyParams {
   std::vector<std::string> platform;
   std::string referrers = "true";
   bool from_insecure = false, to_insecure = false;
-  std::optional<sdk::Path> from_ca_file, to_ca_file;
+  std::string from_ca_file, to_ca_file;  // empty: none
+  std::string from_username, to_username;
+  std::optional<sdk::Secret> from_password, to_password;
   std::int64_t concurrency = 0;
   sdk::Bytes rate;
 
-  RegistryOptions from_options() const { return options(from_insecure, from_ca_file); }
-  RegistryOptions to_options() const { return options(to_insecure, to_ca_file); }
+  /// Throws sdk::Error{PIPE_E_INVALID} where half a login is given.
+  RegistryOptions from_options() const {
+    return options("from_", from_insecure, from_ca_file, from_username, from_password);
+  }
+  RegistryOptions to_options() const {
+    return options("to_", to_insecure, to_ca_file, to_username, to_password);
+  }
   /// Throws sdk::Error{PIPE_E_INVALID}.
   CopyOptions copy_options() const {
     CopyOptions all;
@@ -36,13 +43,16 @@ struct CopyParams {
   }
 
  private:
-  RegistryOptions options(bool insecure, const std::optional<sdk::Path> &ca_file) const {
+  RegistryOptions options(const std::string &side, bool insecure, const std::string &ca_file,
+                          const std::string &username, const std::optional<sdk::Secret> &password) const {
     RegistryParams one;
     one.insecure = insecure;
     one.ca_file = ca_file;
+    one.username = username;
+    one.password = password;
     one.concurrency = concurrency;
     one.rate = rate;
-    return one.registry_options();
+    return one.registry_options(side);
   }
 };
 
@@ -63,12 +73,26 @@ inline constexpr std::tuple kCopyFields{
                {.help = "At the source: allow plain http, or a certificate that nobody vouches for",
                 .fallback = "false"}),
     sdk::field("from_ca_file", &CopyParams::from_ca_file,
-               {.help = "At the source: a CA to trust besides the system's (PEM)"}),
+               {.help = "At the source: a CA to trust besides the system's (PEM)",
+                .format = "path",
+                .fallback = "\"\""}),
+    sdk::field("from_username", &CopyParams::from_username,
+               {.help = "At the source: log in as this user; by default with what `docker login` or "
+                        "`podman login` keeps",
+                .fallback = "\"\""}),
+    sdk::field("from_password", &CopyParams::from_password, {.help = "Password of `from_username`"}),
     sdk::field("to_insecure", &CopyParams::to_insecure,
                {.help = "At the target: allow plain http, or a certificate that nobody vouches for",
                 .fallback = "false"}),
     sdk::field("to_ca_file", &CopyParams::to_ca_file,
-               {.help = "At the target: a CA to trust besides the system's (PEM)"}),
+               {.help = "At the target: a CA to trust besides the system's (PEM)",
+                .format = "path",
+                .fallback = "\"\""}),
+    sdk::field("to_username", &CopyParams::to_username,
+               {.help = "At the target: log in as this user; by default with what `docker login` or "
+                        "`podman login` keeps",
+                .fallback = "\"\""}),
+    sdk::field("to_password", &CopyParams::to_password, {.help = "Password of `to_username`"}),
     sdk::field("concurrency", &CopyParams::concurrency,
                {.help = kConcurrencyHelp, .min = 0, .max = 64, .fallback = "0"}),
     sdk::field("rate", &CopyParams::rate, {.help = kRateHelp, .fallback = "0", .examples = "20MiB"})};

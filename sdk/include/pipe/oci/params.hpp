@@ -18,27 +18,28 @@ namespace pipes::oci {
 /// How a step talks to registries, as its user says it.
 struct RegistryParams {
   bool insecure = false;
-  std::optional<sdk::Path> ca_file, client_cert, client_key;
+  std::string ca_file, client_cert, client_key;  // empty: none
   std::string username;
   std::optional<sdk::Secret> password;
   std::int64_t concurrency = 0;
   sdk::Bytes rate;
 
-  /// Throws PIPE_E_INVALID where half a login is given.
-  RegistryOptions registry_options() const {
-    const auto text = [](const std::optional<sdk::Path> &path) { return path ? path->value : std::string(); };
+  /// Throws PIPE_E_INVALID where half a login is given; `side` is what stands before the parameters' names.
+  RegistryOptions registry_options(const std::string &side = {}) const {
     RegistryOptions options;
     options.insecure = insecure;
-    options.ca_file = text(ca_file);
-    options.client_cert = text(client_cert);
-    options.client_key = text(client_key);
+    options.ca_file = ca_file;
+    options.client_cert = client_cert;
+    options.client_key = client_key;
     options.username = username;
     options.password = password ? password->value : std::string();
-    if (options.username.empty() != options.password.empty())
+    if (options.username.empty() != options.password.empty()) {
+      const std::string user = "`" + side + "username`", secret = "`" + side + "password`";
       throw sdk::Error(PIPE_E_INVALID,
-                       options.username.empty() ? "`password` is given without `username`"
-                                                : "`username` is given without `password`",
+                       options.username.empty() ? secret + " is given without " + user
+                                                : user + " is given without " + secret,
                        "give both, or neither: then what `docker login` or `podman login` keeps is used");
+    }
     options.concurrency = static_cast<std::size_t>(concurrency);
     options.rate = static_cast<std::uint64_t>(rate.value);
     return options;
@@ -52,11 +53,16 @@ inline constexpr const char *kRateHelp = "Bytes a second and registry at most; 0
 inline constexpr std::tuple kRegistryFields{
     sdk::field("insecure", &RegistryParams::insecure,
                {.help = "Allow plain http, or a certificate that nobody vouches for", .fallback = "false"}),
-    sdk::field("ca_file", &RegistryParams::ca_file, {.help = "A CA to trust besides the system's (PEM)"}),
+    sdk::field("ca_file", &RegistryParams::ca_file,
+               {.help = "A CA to trust besides the system's (PEM)", .format = "path", .fallback = "\"\""}),
     sdk::field("client_cert", &RegistryParams::client_cert,
-               {.help = "Client certificate (PEM), in place of the one in Docker's or Podman's certs.d"}),
+               {.help = "Client certificate (PEM), in place of the one in Docker's or Podman's certs.d",
+                .format = "path",
+                .fallback = "\"\""}),
     sdk::field("client_key", &RegistryParams::client_key,
-               {.help = "Its key (PEM, without a passphrase); by default in the same file"}),
+               {.help = "Its key (PEM, without a passphrase); by default in the same file",
+                .format = "path",
+                .fallback = "\"\""}),
     sdk::field("username", &RegistryParams::username,
                {.help = "Log in as this user; by default with what `docker login` or `podman login` keeps",
                 .fallback = "\"\""}),
