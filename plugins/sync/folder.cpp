@@ -24,7 +24,7 @@ Folder::Folder(const std::string &path) : path_(path) {
                 "check the path; sync to oci:FOLDER makes one");
   for (const oci::StoredImage &image : oci::Store(path).list()) {
     // What belongs to an image comes along with it.
-    if (image.name.empty() || oci::is_attached_tag(image.name)) continue;
+    if (image.name.empty() || oci::is_attached_tag(image.name) || oci::is_list_name(image.name)) continue;
     try {
       const oci::Reference name = oci::Reference::parse(image.name);
       images_.try_emplace(name.str(), name, image.name);
@@ -54,6 +54,12 @@ std::vector<Rule> Folder::everything() const {
   for (const auto &[full, image] : images_)
     if (image.first.digest) rules.push_back(Rule::parse(full));
   return rules;
+}
+
+std::vector<oci::Reference> Folder::images() const {
+  std::vector<oci::Reference> all;
+  for (const auto &[full, image] : images_) all.push_back(image.first);
+  return all;
 }
 
 oci::ImageName Folder::name_of(const oci::Reference &image) const {

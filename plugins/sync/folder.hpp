@@ -1,5 +1,5 @@
 #pragma once
-// A folder (an OCI layout) as the source of a sync: the names in it are the images that it has.
+// A folder (an OCI layout) at an end of a sync: the names in it are the images that it has.
 #include <pipe/oci/reference.hpp>
 
 #include <map>
@@ -21,6 +21,8 @@ class Folder {
   std::vector<std::string> repositories() const;
   /// Rules for all that it holds.
   std::vector<Rule> everything() const;
+  /// All names that a registry could have.
+  std::vector<pipes::oci::Reference> images() const;
   /// As the folder writes it. Throws PIPE_E_NOT_FOUND if it has no such image.
   pipes::oci::ImageName name_of(const pipes::oci::Reference &image) const;
 

@@ -29,6 +29,8 @@ struct Rule {
 
   /// It names repositories by a pattern with `*` or `?`, so that somebody has to ask which there are.
   bool is_about_many() const { return repository.find_first_of("*?") != std::string::npos; }
+  /// It selects every tag there is.
+  bool takes_all() const { return has_tag && tags.text() == "*" && exclude.empty() && !newest; }
   /// This rule for one of them.
   Rule for_repository(const std::string &name) const;
   /// Whether a tag is this rule's to copy, and to delete. A literal one is never excluded.

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <pipe/error.hpp>
+#include <pipe/oci/attached.hpp>
 
 #include <algorithm>
 #include <map>
@@ -18,6 +19,10 @@ bool Repository::needs_tags() const {
 
 bool Repository::governs(const std::string &tag) const {
   return std::ranges::any_of(rules, [&](const Rule &rule) { return rule.governs(tag); });
+}
+
+bool Repository::takes_all() const {
+  return std::ranges::any_of(rules, &Rule::takes_all);
 }
 
 std::vector<Rule> spread(const std::vector<Rule> &rules, const std::vector<std::string> &all) {
@@ -74,6 +79,9 @@ std::vector<Image> select(const std::vector<Repository> &repositories, std::size
     else
       for (const std::string &tag : rule.select(tags)) add(tag, rule.digest);
   }
+  if (repository.takes_attached)
+    for (const std::string &tag : tags)
+      if (oci::is_attached_tag(tag)) add(tag, {});
   return images;
 }
 

@@ -15,10 +15,14 @@ namespace mirror {
 struct Repository {
   pipes::oci::Reference from, to;  // without tags; `to` of a folder is `from`
   std::vector<Rule> rules;
+  /// Tags that belong to an image (oci::is_attached_tag) are taken as tags of their own: all of them, those
+  /// of images without a tag as well.
+  bool takes_attached = false;
 
   /// Whether one has to ask which tags there are.
   bool needs_tags() const;
   bool governs(const std::string &tag) const;
+  bool takes_all() const;
 };
 
 struct Image {

@@ -2,14 +2,18 @@
 #include <fmt/core.h>
 #include <pipe/oci/attached.hpp>
 #include <pipe/oci/copy_params.hpp>
+#include <pipe/oci/maintenance.hpp>
+#include <pipe/oci/store.hpp>
 #include <pipe/oci/transfer_report.hpp>
 #include <pipe/parallel.hpp>
 #include <pipe/plugin.hpp>
 #include <pipe/text.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +27,8 @@ namespace oci = pipes::oci;
 using namespace pipes::sdk;
 using namespace mirror;
 using Kind = oci::ImageName::Kind;
+
+constexpr std::chrono::minutes kWait{1};  // for others that have the folder open
 
 struct Params : oci::CopyParams {
   std::string from, to;
@@ -62,9 +68,12 @@ constexpr Schema kSync{
                   {.help = "Of each pattern only so many tags, the highest versions; 0 is all",
                    .min = 0,
                    .fallback = "0"}),
-            field("delete_extra", &Params::delete_extra,
-                  {.help = "Delete tags at the target that a pattern here selects and the source has no more",
-                   .fallback = "false"}),
+            field(
+                "delete_extra", &Params::delete_extra,
+                {.help =
+                     "Delete tags at the target that a pattern here selects and the source has no more; of a "
+                     "folder also what they held",
+                 .fallback = "false"}),
             field(
                 "delete_max", &Params::delete_max,
                 {.help = "With delete_extra: where more than so many would go, none does and the step fails",
@@ -96,14 +105,21 @@ class Sync {
         copier_(from_options_, to_options_, run) {
     if (to_.kind == Place::Kind::anywhere)
       throw Error(PIPE_E_INVALID, "`to` is empty", "give it a registry, or oci:FOLDER");
-    if (p.delete_extra && to_.kind != Place::Kind::registry)
-      throw Error(PIPE_E_INVALID, "delete_extra is for registries, and `to` is a folder",
-                  "leave it out, or begin with a new folder");
+    if (!p.from_username.empty() && from_.kind == Place::Kind::anywhere)
+      throw Error(PIPE_E_INVALID, "from_username is for one registry, and `images` may name several",
+                  "name that registry in `from`, or log in by `docker login` or `podman login`");
     options_ = p.copy_options();
+    refill_ = index_to_begin();
+    if (refill_ && planning_) return;
     repositories_ = group(rules(), filters(), from_, to_);
+    for (Repository &repository : repositories_)
+      repository.takes_attached = takes_attached() && repository.takes_all();
   }
 
   void go() {
+    if (refill_ && planning_)
+      return run_.verdict(Verdict::change,
+                          fmt::format("would name all images in {} anew: {}", to_.folder, *refill_));
     choose();
     work();
     const std::optional<Error> deletions = p_.delete_extra ? remove_extras() : std::nullopt;
@@ -115,13 +131,27 @@ class Sync {
   std::vector<Rule> rules() {
     std::vector<Rule> rules;
     for (const std::string &entry : p_.images) rules.push_back(Rule::parse(entry));
+    given_ = rules;
     if (from_.kind == Place::Kind::layout) folder_.emplace(from_.folder);
     if (std::ranges::any_of(rules, &Rule::is_about_many)) return found(rules);
     if (!rules.empty()) return rules;
     if (!folder_)
       throw Error(PIPE_E_INVALID, "`images` is empty: nothing says what is to be copied",
                   "name repositories, such as library/alpine:3.*");
-    return folder_->everything();
+    return given_ = folder_->everything();
+  }
+
+  /// A folder to fill whose index.json is gone or no index gets a new one. Gives what was wrong.
+  std::optional<std::string> index_to_begin() {
+    if (to_.kind != Place::Kind::layout) return std::nullopt;
+    std::optional<std::string> problem = oci::index_problem(to_.folder);
+    if (!problem || planning_) return problem;
+    run_.warn(
+        fmt::format("{}: the names in {} are written anew; blobs that are there are hashed, and fetched "
+                    "where they are damaged",
+                    *problem, to_.folder));
+    oci::begin_index(to_.folder, kWait, run_);
+    return problem;
   }
 
   /// The rules, for the repositories that there are.
@@ -211,8 +241,15 @@ class Sync {
     return {.kind = Kind::registry, .reference = image.to, .path = {}, .ref = {}};
   }
 
+  oci::CopyOptions options(const Image &image) const {
+    oci::CopyOptions options = options_;
+    // In a folder they may stand without a repository as well, and cost nothing to look for.
+    options.attached_tags = folder_ || !repositories_[image.repository].takes_attached;
+    return options;
+  }
+
   void copy(const Image &image, Outcome &outcome) {
-    outcome.result = copier_.copy(source(image), target(image), options_);
+    outcome.result = copier_.copy(source(image), target(image), options(image));
     // With referrers = "always" something may have come along all the same.
     const bool same = outcome.result.unchanged && outcome.result.moved == 0;
     outcome.state = same ? State::unchanged : State::copied;
@@ -220,7 +257,7 @@ class Sync {
   }
 
   void foresee(const Image &image, Outcome &outcome) {
-    const oci::CopyForecast forecast = copier_.forecast(source(image), target(image), options_);
+    const oci::CopyForecast forecast = copier_.forecast(source(image), target(image), options(image));
     outcome.state = forecast.unchanged() ? State::unchanged : State::copied;
     outcome.result.image = forecast.image;
     outcome.result.bytes = forecast.bytes;
@@ -254,6 +291,72 @@ class Sync {
 
   /// What went wrong with it as a whole; what failed in one repository is an outcome.
   std::optional<Error> remove_extras() {
+    return to_.kind == Place::Kind::layout ? remove_names() : remove_tags();
+  }
+
+  /// The names of a folder that a pattern here selects and the source has no more, with those of repositories
+  /// that it has no more either. A folder keeps what it need not lose, so where anything failed all stay.
+  std::optional<Error> remove_names() {
+    if (!Folder::exists(to_.folder) || std::ranges::any_of(outcomes_, has_failed)) return std::nullopt;
+    std::set<std::string> wanted;
+    for (const Image &image : images_) wanted.insert(image.to.str());
+    std::map<std::string, Held> repositories;
+    std::map<std::string, std::vector<std::string>> extras;
+    for (const oci::Reference &image : Folder(to_.folder).images()) {
+      if (image.digest || wanted.contains(image.str()) || !governs(image)) continue;
+      repositories[image.name()].repository = image;
+      extras[image.name()].push_back(image.tag);
+    }
+    std::vector<Held> held;
+    std::vector<std::vector<std::string>> tags;
+    for (auto &[name, one] : repositories) {
+      one.repository.tag.clear();
+      held.push_back(std::move(one));
+      tags.push_back(std::move(extras[name]));
+    }
+    if (std::optional<Error> refused = too_many(held, tags)) return refused;
+    if (held.empty()) return std::nullopt;
+    std::optional<oci::Store> store;
+    if (!planning_) store.emplace(to_.folder);
+    for (std::size_t i = 0; i < held.size(); ++i) {
+      for (const std::string &tag : tags[i]) {
+        if (store) store->untag(held[i].repository.name() + ":" + tag);
+        note(held[i], {.tag = tag, .digest = {}, .kept_because = {}});
+      }
+    }
+    if (store) oci::collect_garbage(*store, kWait, run_);
+    return std::nullopt;
+  }
+
+  static bool has_failed(const Outcome &outcome) { return outcome.error.has_value(); }
+
+  /// Whether a pattern that was given speaks of a name in the folder that is filled.
+  bool governs(const oci::Reference &image) const {
+    const Filters all = filters();
+    const bool attached = oci::is_attached_tag(image.tag);
+    return std::ranges::any_of(given_, [&](const Rule &rule) {
+      if (rule.tags.is_literal() || !is_about(rule, image)) return false;
+      if (attached) return takes_attached() && rule.takes_all() && all.exclude.empty() && all.newest == 0;
+      const auto matches = [&](const TagPattern &pattern) { return pattern.matches(image.tag); };
+      return rule.governs(image.tag) && std::ranges::none_of(all.exclude, matches);
+    });
+  }
+
+  /// Whether the images of a rule get this name in a folder.
+  bool is_about(const Rule &rule, const oci::Reference &image) const {
+    if (!rule.as.empty()) return to_.repository(rule.as).name() == image.name();
+    if (!rule.is_about_many()) return from_.repository(rule.repository).name() == image.name();
+    if (folder_) return oci::glob_matches(rule.repository, image.name());
+    return image.registry == from_.host() && image.repository.starts_with(from_.prefix) &&
+           oci::glob_matches(rule.repository, from_.path_of(image));
+  }
+
+  /// Whether tags of signatures and the like are copied as they are, where a rule takes all tags.
+  bool takes_attached() const {
+    return options_.referrers == oci::Referrers::always && options_.platforms.empty();
+  }
+
+  std::optional<Error> remove_tags() {
     const std::vector<Held> repositories = held();
     std::vector<std::vector<std::string>> extras(repositories.size());
     std::vector<Outcome> looked(repositories.size());
@@ -357,6 +460,8 @@ class Sync {
   oci::CopyOptions options_;
   oci::Copier copier_;
   std::optional<Folder> folder_;
+  std::optional<std::string> refill_;  // what was wrong with the index of the folder to fill
+  std::vector<Rule> given_;            // before they were spread over the repositories that there are
   std::vector<Repository> repositories_;
   std::vector<Image> images_;
   std::vector<Outcome> outcomes_;

@@ -50,7 +50,7 @@ OpenedSource open_files(const ImageName &from) {
       opened.layout = std::make_unique<FolderSource>(store.path());
     }
   }
-  opened.images = std::make_unique<LayoutImages>(*opened.layout);
+  opened.images = std::make_unique<LayoutImages>(*opened.layout, from.ref);
   return opened;
 }
 
@@ -152,7 +152,8 @@ TransferResult Copier::copy(const ImageName &from, const ImageName &to, const Co
       std::error_code ignored;
       fs::create_directories(to.path, ignored);  // as the umask lets; a store of our own is for nobody else
       Store store(to.path);
-      StoreTarget target(store, state_->board(to.path));
+      StoreTarget target(store, state_->board(to.path),
+                         options.attached_tags ? std::string() : repository_of(to.ref));
       TransferResult result = state_->copy(from, target, to.ref, {}, options, before_change);
       if (to.ref.empty()) set_image(to.path, {{}, result.image});
       store.sync();

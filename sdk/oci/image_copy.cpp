@@ -112,7 +112,9 @@ TransferResult ImageCopy::run(const std::string &from, const std::string &tag,
                               const std::optional<Digest> &wanted, const BeforeChange &before_change) {
   const Found found = look(from, tag);
   TransferResult result;
-  const auto is_there = [&](const Digest &digest) { return found.there && found.there->digest == digest; };
+  const auto is_there = [&](const Digest &digest) {
+    return found.there && found.there->digest == digest && to_.is_whole(*found.there);
+  };
   if (found.from && is_whole(options_) && is_there(found.from->digest) &&
       options_.referrers != Referrers::always) {
     result.image = *found.there;
@@ -156,8 +158,10 @@ CopyForecast ImageCopy::forecast(const std::string &from, const std::string &tag
   const Found found = look(from, tag);
   CopyForecast forecast;
   forecast.there = found.there;
-  if (found.from && is_whole(options_) && found.there && found.there->digest == found.from->digest) {
-    forecast.image = *found.there;
+  // What is there and not whole is made so: as if it were not there.
+  if (forecast.there && !to_.is_whole(*forecast.there)) forecast.there.reset();
+  if (found.from && is_whole(options_) && forecast.there && forecast.there->digest == found.from->digest) {
+    forecast.image = *forecast.there;
     return forecast;
   }
   ImageTree tree = walk(choose(from, found).root);
@@ -182,7 +186,7 @@ CopyForecast ImageCopy::forecast(const std::string &from, const std::string &tag
 }
 
 void ImageCopy::copy_referrers(const ImageTree &tree) {
-  const std::size_t each = kAttached.size() + 1;
+  const std::size_t each = options_.attached_tags ? kAttached.size() + 1 : 1;
   job_.parallel(tree.manifests.size() * each, [&](std::size_t i) {
     const Digest &subject = tree.manifests[i / each].digest;
     if (const std::size_t kind = i % each; kind > 0)
@@ -195,14 +199,15 @@ void ImageCopy::copy_referrers(const ImageTree &tree) {
 /// What refers to `subject`, and what refers to that.
 void ImageCopy::copy_listed(const Digest &subject, int depth) {
   if (depth == kMaxDepth) return;
-  std::optional<Manifest> list;
+  std::optional<Listed> list;
   {
     const auto turn = from_.enter();
-    list = from_.referrers(subject);
+    list = from_.referrers(subject, options_.attached_tags);
   }
-  if (!list || list->manifests.empty()) return;
+  if (!list || list->index.manifests.empty()) return;
+  const std::vector<Descriptor> &entries = list->index.manifests;
   std::vector<Descriptor> unlisted;
-  for (const Descriptor &entry : list->manifests) {
+  for (const Descriptor &entry : entries) {
     const ImageTree tree = walk(read(entry));
     place_blobs(tree);
     bool told = false;
@@ -211,7 +216,10 @@ void ImageCopy::copy_listed(const Digest &subject, int depth) {
     ++referrers_;
     copy_listed(entry.digest, depth + 1);
   }
-  if (!unlisted.empty()) add_to_fallback_tag(to_, subject, unlisted);
+  if (unlisted.size() == entries.size())
+    merge_into_fallback_tag(to_, subject, *list);
+  else if (!unlisted.empty())
+    add_to_fallback_tag(to_, subject, unlisted);
 }
 
 void ImageCopy::copy_attached(const std::string &tag) {
@@ -222,7 +230,9 @@ void ImageCopy::copy_attached(const std::string &tag) {
   }
   if (!found) return;
   ++referrers_;
-  if (const std::optional<Descriptor> there = to_.find(tag); there && there->digest == found->digest) return;
+  if (const std::optional<Descriptor> there = to_.find(tag);
+      there && there->digest == found->digest && to_.is_whole(*there))
+    return;
   const ImageTree tree = walk(from_.manifest(found->digest.str()));
   place(tree, tag);
 }

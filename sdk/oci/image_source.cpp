@@ -39,16 +39,13 @@ http::Source RegistrySource::open(const Descriptor &blob, std::uint64_t offset) 
   };
 }
 
-std::optional<Manifest> RegistrySource::referrers(const Digest &subject) {
-  if (lists_referrers_) {
-    if (std::optional<Manifest> list =
-            blame_.watch([&] { return registry_.referrers(repository_, subject); }))
-      return list;
-    lists_referrers_ = false;
-  }
-  return blame_.watch([&]() -> std::optional<Manifest> {
+std::optional<Listed> RegistrySource::referrers(const Digest &subject, bool by_tag) {
+  return blame_.watch([&]() -> std::optional<Listed> {
+    if (std::optional<Manifest> list = registry_.referrers(repository_, subject))
+      return Listed{.index = *std::move(list)};
+    if (!by_tag) return std::nullopt;
     try {
-      return registry_.manifest(repository_, fallback_tag(subject));
+      return Listed{.index = registry_.manifest(repository_, fallback_tag(subject)), .is_tag = true};
     } catch (const sdk::Error &error) {
       if (error.status != PIPE_E_NOT_FOUND) throw;
       return std::nullopt;
@@ -61,12 +58,17 @@ std::string RegistrySource::repository_at(const Registry &other) const {
   return &other == &registry_ ? repository_ : std::string();
 }
 
+LayoutImages::LayoutImages(const LayoutSource &layout, std::string_view name)
+    : layout_(layout), repository_(repository_of(name)) {}
+
 std::optional<Descriptor> LayoutImages::find(const std::string &name) {
   if (const std::optional<Digest> digest = Digest::try_parse(name)) {
     if (std::optional<Content> found = layout_.blob(*digest))
       return Descriptor{.media_type = {}, .digest = *digest, .size = found->size};
     return std::nullopt;
   }
+  if (!repository_.empty() && is_attached_tag(name))
+    if (std::optional<Descriptor> found = find_image(layout_, repository_ + ":" + name)) return found;
   return find_image(layout_, name);
 }
 
@@ -122,10 +124,13 @@ void LayoutImages::read(const Descriptor &blob, const http::Sink &sink, std::uin
   }
 }
 
-std::optional<Manifest> LayoutImages::referrers(const Digest &subject) {
-  const std::optional<Descriptor> list = find(fallback_tag(subject));
+std::optional<Listed> LayoutImages::referrers(const Digest &subject, bool by_tag) {
+  const std::string tag = fallback_tag(subject);
+  std::optional<Descriptor> list;
+  if (!repository_.empty()) list = find_image(layout_, list_name(repository_, subject));
+  if (!list) list = by_tag ? find(tag) : find_image(layout_, tag);
   if (!list) return std::nullopt;
-  return manifest(list->digest.str());
+  return Listed{.index = manifest(list->digest.str()), .is_tag = true};
 }
 
 }  // namespace pipes::oci

@@ -5,17 +5,23 @@
 #include <pipe/oci/manifest.hpp>
 #include <pipe/oci/registry.hpp>
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "blame.hpp"
 #include "layout_source.hpp"
 
 namespace pipes::oci {
+
+/// What refers to an image.
+struct Listed {
+  Manifest index;
+  bool is_tag = false;  // what the fallback tag stands for, byte for byte
+};
 
 /// Any thread may call any member.
 class ImageSource {
@@ -31,8 +37,9 @@ class ImageSource {
   virtual void read(const Descriptor &blob, const http::Sink &sink, std::uint64_t offset,
                     const std::function<bool()> &give_up) = 0;
   virtual http::Source open(const Descriptor &blob, std::uint64_t offset) = 0;
-  /// The index of what refers to `subject`, from the registry's own list or from the fallback tag.
-  virtual std::optional<Manifest> referrers(const Digest &subject) = 0;
+  /// The index of what refers to `subject`, from the registry's own list; with `by_tag`, where it has none,
+  /// from the fallback tag.
+  virtual std::optional<Listed> referrers(const Digest &subject, bool by_tag) = 0;
   /// The repository that `target` can mount blobs from; empty: not of that registry.
   virtual std::string repository_at(const Registry &) const { return {}; }
   /// Waits for one's turn, where somebody has to be spared.
@@ -50,7 +57,7 @@ class RegistrySource final : public ImageSource {
   void read(const Descriptor &blob, const http::Sink &sink, std::uint64_t offset,
             const std::function<bool()> &give_up) override;
   http::Source open(const Descriptor &blob, std::uint64_t offset) override;
-  std::optional<Manifest> referrers(const Digest &subject) override;
+  std::optional<Listed> referrers(const Digest &subject, bool by_tag) override;
   std::string repository_at(const Registry &other) const override;
   std::shared_ptr<void> enter() override { return registry_.enter(); }
   /// Whether anything that was asked of it failed.
@@ -60,13 +67,14 @@ class RegistrySource final : public ImageSource {
   Registry &registry_;
   const std::string repository_;
   const sdk::Observer &observer_;
-  std::atomic<bool> lists_referrers_ = true;  // as far as is known
   Blame blame_;
 };
 
 class LayoutImages final : public ImageSource {
  public:
-  explicit LayoutImages(const LayoutSource &layout) : layout_(layout) {}
+  /// `name` is the image's, and may be empty: what belongs to it has its repository before the tag, or has
+  /// none.
+  explicit LayoutImages(const LayoutSource &layout, std::string_view name = {});
 
   std::optional<Descriptor> find(const std::string &name) override;
   Manifest manifest(const std::string &reference) override;
@@ -74,12 +82,13 @@ class LayoutImages final : public ImageSource {
   void read(const Descriptor &blob, const http::Sink &sink, std::uint64_t offset,
             const std::function<bool()> &give_up) override;
   http::Source open(const Descriptor &blob, std::uint64_t offset) override;
-  std::optional<Manifest> referrers(const Digest &subject) override;
+  std::optional<Listed> referrers(const Digest &subject, bool by_tag) override;
 
  private:
   Content content(const Descriptor &blob) const;
 
   const LayoutSource &layout_;
+  std::string repository_;  // "localhost:5000/app"; empty: not known
 };
 
 }  // namespace pipes::oci

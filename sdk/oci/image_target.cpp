@@ -2,9 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "image_tree.hpp"
+#include "stored_tree.hpp"
 
 namespace pipes::oci {
 namespace {
@@ -121,11 +123,27 @@ std::optional<Manifest> StoreTarget::known(const Digest &digest) {
   const FolderSource folder(store_.path());
   LayoutImages images(folder);
   if (!images.find(digest.str())) return std::nullopt;
-  return images.manifest(digest.str());
+  try {
+    return images.manifest(digest.str());
+  } catch (const sdk::Error &error) {
+    if (error.status != PIPE_E_MISMATCH) throw;
+    return std::nullopt;  // damaged: as good as none
+  }
+}
+
+bool StoreTarget::is_whole(const Descriptor &image) {
+  const StoredTree tree = read_stored(store_, image);
+  return tree.bad.empty() && tree.absent.empty() &&
+         std::ranges::all_of(tree.blobs,
+                             [this](const Descriptor &blob) { return is_foreign(blob) || store_.has(blob); });
+}
+
+std::string StoreTarget::list_tag(const Digest &subject) const {
+  return repository_.empty() ? fallback_tag(subject) : list_name(repository_, subject);
 }
 
 bool StoreTarget::put(const Manifest &manifest, const std::string &name) {
-  if (const Descriptor descriptor = manifest.descriptor(); !store_.has(descriptor)) {
+  if (const Descriptor descriptor = manifest.descriptor(); !known(descriptor.digest)) {
     BlobWriter writer = store_.writer(descriptor);
     writer.write(manifest.bytes);
     writer.commit();

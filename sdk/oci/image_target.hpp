@@ -1,6 +1,7 @@
 #pragma once
 // Where images are written to: one repository of a registry, or a layout (the store is one). For .cpp files
 // of this folder only.
+#include <pipe/oci/attached.hpp>
 #include <pipe/oci/manifest.hpp>
 #include <pipe/oci/registry.hpp>
 #include <pipe/oci/store.hpp>
@@ -9,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "blame.hpp"
 #include "blob_board.hpp"
@@ -27,10 +29,14 @@ class ImageTarget {
   virtual std::optional<Descriptor> find(const std::string &tag) = 0;
   virtual Manifest manifest(const std::string &reference) = 0;
   virtual bool has(const Descriptor &blob) = 0;
+  /// Whether all of an image is there that a tag stands for. A registry takes no image otherwise.
+  virtual bool is_whole(const Descriptor &) { return true; }
   /// Sees to it that the blob is there.
   virtual Placed place(const Descriptor &blob, ImageSource &from, Job &job) = 0;
   /// By its digest, or under a tag as well. True: whoever asks what refers to its subject will be told of it.
   virtual bool put(const Manifest &manifest, const std::string &tag) = 0;
+  /// What the list of all that refers to `subject` is called, if it is not the target itself that keeps it.
+  virtual std::string list_tag(const Digest &subject) const { return fallback_tag(subject); }
   /// Whether `place` would mount rather than move.
   virtual bool would_mount(const Descriptor &, const ImageSource &) { return false; }
   /// A manifest that is there already and costs nothing to read.
@@ -81,20 +87,25 @@ class NoTarget final : public ImageTarget {
 
 class StoreTarget final : public ImageTarget {
  public:
-  StoreTarget(Store &store, BlobBoard &board) : store_(store), board_(board) {}
+  /// With a `repository` ("localhost:5000/app") lists of referrers are of that repository alone.
+  StoreTarget(Store &store, BlobBoard &board, std::string repository = {})
+      : store_(store), board_(board), repository_(std::move(repository)) {}
 
   std::optional<Descriptor> find(const std::string &name) override;
   Manifest manifest(const std::string &reference) override;
   bool has(const Descriptor &blob) override { return store_.has(blob); }
+  bool is_whole(const Descriptor &image) override;
   Placed place(const Descriptor &blob, ImageSource &from, Job &job) override;
   bool put(const Manifest &manifest, const std::string &name) override;
   std::optional<Manifest> known(const Digest &digest) override;
+  std::string list_tag(const Digest &subject) const override;
 
  private:
   void download(const Descriptor &blob, ImageSource &from, Job &job);
 
   Store &store_;
   BlobBoard &board_;
+  const std::string repository_;
 };
 
 }  // namespace pipes::oci

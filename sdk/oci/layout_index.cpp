@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 
 #include "descriptor.hpp"
 #include "file.hpp"
@@ -96,6 +97,13 @@ void set_image(const fs::path &root, const StoredImage &image) {
   drop_named(entries, image.name);
   entries.push_back(std::move(wanted));
   save_index(root, index);
+}
+
+void drop_index(const fs::path &root) {
+  const FileLock lock(root / kLayoutLock);
+  const fs::path index = root / "index.json", broken = root / "index.json.broken";
+  if (rename(index.c_str(), broken.c_str()) != 0 && errno != ENOENT) throw_io("move", index, errno);
+  replace_file(index, kEmptyIndex);
 }
 
 bool drop_image(const fs::path &root, std::string_view name) {

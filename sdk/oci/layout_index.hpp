@@ -34,6 +34,8 @@ std::vector<StoredImage> load_images(const std::filesystem::path &root);
 /// Points a name at an image, under the layout's lock; writes nothing where it does already. An image
 /// without a name takes the place of the one before it.
 void set_image(const std::filesystem::path &root, const StoredImage &image);
+/// Puts an index without names in its place; one that can't be read stays as index.json.broken.
+void drop_index(const std::filesystem::path &root);
 /// True if there was such a name.
 bool drop_image(const std::filesystem::path &root, std::string_view name);
 

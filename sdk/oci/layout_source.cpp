@@ -157,6 +157,14 @@ Compression compression_of(int fd, const fs::path &path) {
   return detect_compression({start.data(), count});
 }
 
+std::string repository_of(std::string_view name) {
+  try {
+    return name.empty() ? std::string() : Reference::parse(name).name();
+  } catch (const sdk::Error &) {
+    return {};  // names in layouts need not be names of registries
+  }
+}
+
 bool same_name(std::string_view one, std::string_view other) {
   if (one == other) return !one.empty();
   try {
@@ -172,7 +180,9 @@ std::optional<Descriptor> find_image(const LayoutSource &source, std::string_vie
   for (const Json &entry : index["manifests"])
     images.push_back(read_entry(entry, source.where() + ": index.json"));
   if (ref.empty()) {
-    std::erase_if(images, [](const StoredImage &image) { return is_attached_tag(image.name); });
+    std::erase_if(images, [](const StoredImage &image) {
+      return is_attached_tag(std::string_view(image.name).substr(image.name.rfind(':') + 1));
+    });
     std::set<Digest> digests;
     std::string names;
     for (const StoredImage &image : images)

@@ -75,6 +75,8 @@ Compression compression_of(int fd, const std::filesystem::path &path);
 /// The entry of a layout's index that `ref` means; nullopt if none does. `ref` empty: the only image;
 /// PIPE_E_INVALID lists the names when there are several.
 std::optional<Descriptor> find_image(const LayoutSource &source, std::string_view ref);
+/// "localhost:5000/app" of a name in a layout; empty where it is no name that a registry could have.
+std::string repository_of(std::string_view name);
 /// The same name, however it was written: registry:3 is docker.io/library/registry:3.
 bool same_name(std::string_view one, std::string_view other);
 

@@ -13,8 +13,11 @@ namespace pipes::oci {
 std::optional<Manifest> with_referrers(const std::optional<Manifest> &list,
                                        const std::vector<Descriptor> &more);
 
-/// Adds to the index under the fallback tag of `subject`. Two that do so at once may lose an entry, as the
+/// Sees to it that the index under the fallback tag of `subject` has all of `list`: it becomes that very
+/// index, byte for byte, unless the target's own has more. Two that do so at once may lose an entry, as the
 /// specification warns: it knows no lock.
+void merge_into_fallback_tag(ImageTarget &, const Digest &subject, const Listed &list);
+/// The same for some entries of a list.
 void add_to_fallback_tag(ImageTarget &, const Digest &subject, const std::vector<Descriptor> &);
 
 }  // namespace pipes::oci

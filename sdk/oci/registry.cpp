@@ -196,6 +196,10 @@ void Registry::delete_manifest(const std::string &repository, const std::string 
 }
 
 std::optional<Manifest> Registry::referrers(const std::string &repository, const Digest &subject) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->without_referrers.contains(repository)) return std::nullopt;
+  }
   const Call call{.what = "can't list what refers to " + state_->named(repository, subject.str()),
                   .path = "/v2/" + repository + "/referrers/" + subject.str(),
                   .access = state_->access(repository, false),
@@ -203,7 +207,11 @@ std::optional<Manifest> Registry::referrers(const std::string &repository, const
                   .max_body = kMaxManifestSize};
   http::Response response = state_->session.send(call);
   // Registries without it say 404, or what they say of any path that they do not know.
-  if (response.status != 200 || media_type(response.headers) != kOciIndex) return std::nullopt;
+  if (response.status != 200 || media_type(response.headers) != kOciIndex) {
+    const std::lock_guard lock(state_->mutex);
+    state_->without_referrers.insert(repository);
+    return std::nullopt;
+  }
   return parse_manifest(std::move(response.body), kOciIndex);
 }
 

@@ -29,7 +29,8 @@ struct Registry::State {
 
   Session session;
   std::mutex mutex;
-  std::set<std::string> written;  // repositories that are pushed to
+  std::set<std::string> written;            // repositories that are pushed to
+  std::set<std::string> without_referrers;  // that have no list of them, as far as is known
 };
 
 }  // namespace pipes::oci

@@ -188,4 +188,23 @@ void move_damaged(Store &store, StoreCheck &check, std::chrono::milliseconds wai
   }
 }
 
+std::optional<std::string> index_problem(const fs::path &folder) {
+  if (!Store::exists(folder)) return std::nullopt;
+  try {
+    load_images(folder);
+    return std::nullopt;
+  } catch (const sdk::Error &error) {
+    std::error_code ignored;
+    if (error.status == PIPE_E_IO && fs::exists(folder / "index.json", ignored)) throw;
+    return error.message;
+  }
+}
+
+void begin_index(const fs::path &folder, std::chrono::milliseconds wait, sdk::Observer &observer) {
+  Store store(folder);
+  drop_index(folder);
+  StoreCheck check = check_store(store, observer);
+  if (!check.clean()) move_damaged(store, check, wait, observer);
+}
+
 }  // namespace pipes::oci

@@ -58,6 +58,7 @@ StoredTree read_stored(const Store &store, const Descriptor &root) {
 }
 
 std::optional<Digest> attached_to(std::string_view name) {
+  if (is_list_name(name)) name = name.substr(name.rfind(':') + 1);
   if (!is_attached_tag(name)) return std::nullopt;
   std::string digest(name.substr(0, name.find('.')));
   digest[digest.find('-')] = ':';

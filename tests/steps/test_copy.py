@@ -204,6 +204,22 @@ class Referrers(CopyTest):
             listed = json.loads(raw(f"{self.target.address}/{self.repository}:{fallback_tag(subject)}"))["manifests"]
             self.assertEqual([entry["digest"] for entry in listed], [artifact.digest])
 
+    def test_the_fallback_tag_arrives_as_it_is_unless_the_target_has_more(self):
+        self.sign()
+        self.copy()
+        for subject in (INDEX, APP):
+            name = f"{self.repository}:{fallback_tag(subject)}"
+            self.assertEqual(raw(f"{self.target.address}/{name}"), raw(f"{self.source.address}/{name}"))
+        other = Artifact("application/spdx+json", b"of the target", subject=INDEX)
+        self.target.push(RawIndex([descriptor_of(other)], [other]), self.repository, fallback_tag(INDEX))
+        self.copy(referrers="always")
+        listed = json.loads(raw(f"{self.target.address}/{self.repository}:{fallback_tag(INDEX)}"))["manifests"]
+        self.assertEqual([d["digest"] for d in listed], [other.digest, SIGNATURE.digest])
+        both = RawIndex([descriptor_of(SIGNATURE, annotations={"now": "signed"}), descriptor_of(other)], [other])
+        self.source.push(both, self.repository, fallback_tag(INDEX))
+        self.copy(referrers="always")
+        self.assertEqual(self.there(fallback_tag(INDEX)), both.digest)
+
     def test_stay_where_they_are_if_asked(self):
         self.sign()
         self.copy(referrers=False)

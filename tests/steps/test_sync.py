@@ -152,6 +152,28 @@ class Choice(SyncTest):
         self.assertEqual(self.tags(), ["1.0", "1.1", "1.10"])
 
 
+class Logins(SyncTest):
+    def test_one_for_each_side(self):
+        source = self.registry(tls=True, users={"me": "s3cret"})
+        target = self.registry(tls=True, users={"you": "other"})
+        source.push(BASE, "team/app", "1")
+        words = {"from": source.address, "to": target.address, "images": "team/*:*", "delete_extra": True,
+                 "from_ca_file": source.ca_file, "to_ca_file": target.ca_file}  # fmt: skip
+        reading = {"from_username": "me", "from_password_file": self.pipe.write("mine", "s3cret\n")}
+        writing = {"to_username": "you", "to_password_file": self.pipe.write("yours", "other\n")}
+        self.failure("sync", r"wants a login", **words, **reading)
+        self.assertEqual(self.step("sync", **words, **reading, **writing)["copied"], 1)
+        self.assertEqual(target.digest("team/app", "1"), BASE.digest)
+        source.request("DELETE", f"/v2/team/app/manifests/{BASE.digest}")
+        source.push(IMAGES["1.0"], "team/app", "2")
+        self.assertEqual(self.step("sync", **words, **reading, **writing)["deleted"], 1)
+
+    def test_of_the_source_goes_to_no_other_registry(self):
+        login = {"from_username": "me", "from_password_file": self.pipe.write("mine", "s3cret\n")}
+        self.failure("sync", r"from_username is for one registry", to=self.target.address,
+                     images=[f"{self.source.address}/a:1"], **login)  # fmt: skip
+
+
 class Cost(SyncTest):
     def test_an_unchanged_tag_costs_one_request_at_each_side(self):
         self.fill()

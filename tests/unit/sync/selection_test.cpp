@@ -113,6 +113,17 @@ TEST(Selection, FiltersHoldForPatternsWithoutTheirOwn) {
   EXPECT_FALSE(repositories[0].governs("3.0"));
 }
 
+TEST(Selection, TakesTagsThatBelongToAnImageAsTheyAreWhereTold) {
+  const std::string signature = "sha256-" + std::string(64, 'a') + ".sig";
+  auto repositories = grouped({"app:*", "app:1.0"}, "s.lan", "r.lan");
+  EXPECT_TRUE(repositories[0].takes_all());
+  EXPECT_THAT(select(repositories, 0, {"1.0", signature}), SizeIs(1));
+  repositories[0].takes_attached = true;
+  EXPECT_THAT(select(repositories, 0, {"1.0", signature}), SizeIs(2));
+  for (const char *entry : {"app:1.*", "app:* newest=2", "app:* exclude=*-rc*", "app:1"})
+    EXPECT_FALSE(grouped({entry}, "s.lan", "r.lan")[0].takes_all()) << entry;
+}
+
 TEST(Selection, RefusesTwoImagesOfOneName) {
   const auto repositories = grouped({"a:1 as=x", "b:1 as=x"}, "s.lan", "r.lan");
   std::vector<Image> images = select(repositories, 0, {});

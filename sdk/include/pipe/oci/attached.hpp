@@ -15,4 +15,9 @@ std::string fallback_tag(const Digest &subject);
 /// own.
 bool is_attached_tag(std::string_view tag);
 
+/// "localhost:5000/app:sha256-….list": the name that a folder gives to a registry's own list of what refers
+/// to an image of that repository. No tag: only folders have it.
+std::string list_name(const std::string &repository, const Digest &subject);
+bool is_list_name(std::string_view name);
+
 }  // namespace pipes::oci

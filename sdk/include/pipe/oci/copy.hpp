@@ -26,6 +26,9 @@ struct CopyOptions {
   /// Of an index these, in an index of its own with the digest that this gives it; empty: all of it.
   std::vector<Platform> platforms;
   Referrers referrers = Referrers::with_image;
+  /// Look for tags that belong to the image (is_attached_tag), too. False: whoever calls copies all tags of
+  /// the repository as the tags that they are, and only a registry's own list of referrers is asked for.
+  bool attached_tags = true;
 };
 
 /// What a copy would do; costs HEADs and the GETs of manifests.
@@ -44,7 +47,7 @@ struct CopyForecast {
 ///
 /// From registry to registry, what moves is streamed. An archive, and an old docker-archive as a source, goes
 /// through a store beside it that is gone afterwards. In a layout, what refers to an image has the name of
-/// the fallback tag; an archive holds the image alone.
+/// the fallback tag, alone or behind the name of the image's repository; an archive holds the image alone.
 class Copier {
  public:
   Copier(RegistryOptions from, RegistryOptions to, sdk::Observer &);

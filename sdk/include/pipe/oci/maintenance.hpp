@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,5 +60,12 @@ StoreCheck check_store(const Store &, sdk::Observer &);
 /// Moves the damaged blobs that a check has found into the folder .damaged of the store, so that they are
 /// fetched again. Needs the store for itself, as collect_garbage does.
 void move_damaged(Store &, StoreCheck &, std::chrono::milliseconds wait, sdk::Observer &);
+
+/// What is wrong with the index.json of a folder that is a store; nullopt: nothing is, or it is no store yet.
+std::optional<std::string> index_problem(const std::filesystem::path &folder);
+/// Begins a new one, so that the folder can be filled again. What is damaged is moved into .damaged first;
+/// all other blobs need not be fetched. The index that can't be read stays, as index.json.broken. `wait` as
+/// for collect_garbage.
+void begin_index(const std::filesystem::path &folder, std::chrono::milliseconds wait, sdk::Observer &);
 
 }  // namespace pipes::oci

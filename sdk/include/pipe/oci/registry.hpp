@@ -107,7 +107,7 @@ class Registry {
   bool mount_blob(const std::string &repository, const Digest &, const std::string &from);
 
   /// The manifests that refer to `subject` (distribution-spec, "Listing Referrers"). nullopt: the registry
-  /// keeps no such list, and the fallback tag holds it.
+  /// keeps no such list, and the fallback tag holds it; a repository that said so is not asked again.
   std::optional<Manifest> referrers(const std::string &repository, const Digest &subject);
   /// Waits until this host may be asked for one more thing at once. Let the result go when that is done.
   std::shared_ptr<void> enter();
