@@ -1,6 +1,7 @@
 #include "replacement.hpp"
 
 #include <fmt/core.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
@@ -35,6 +36,25 @@ class Undisturbed final : public sdk::Observer {
 
  private:
   sdk::Observer &told_;
+};
+
+/// Lets what is half done be taken back although the step is hurried on: SIGTERM comes some seconds after the
+/// order to stop, and would end it in the middle. SIGKILL, which comes last, still does.
+class HeldOffSigterm {
+ public:
+  HeldOffSigterm() {
+    ::sigaction(SIGTERM, nullptr, &before_);
+    if (before_.sa_handler != SIG_DFL) return;  // pipe's own process, which has its reasons
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGTERM, &ignore, nullptr);
+  }
+  ~HeldOffSigterm() { ::sigaction(SIGTERM, &before_, nullptr); }
+  HeldOffSigterm(const HeldOffSigterm &) = delete;
+  HeldOffSigterm &operator=(const HeldOffSigterm &) = delete;
+
+ private:
+  struct sigaction before_ {};
 };
 
 std::string random_token() {
@@ -236,7 +256,9 @@ engine::Container replace(Job &job, const engine::Container &old) {
     if (error.status != PIPE_E_CANCELLED) {
       error.message += "\n" + take_back(job.engine, made, earlier, name, &job.run);
     } else {
+      const HeldOffSigterm patience;
       Undisturbed calm(job.run);
+      job.run.warn(fmt::format("told to stop while it replaced {}: the earlier container is put back", name));
       engine::Engine again = engine::Engine::connect(job.endpoint, calm);
       job.run.warn(take_back(again, made, earlier, name, nullptr));
     }

@@ -140,8 +140,10 @@ class RollsBack(ReplaceCase):
         process = self.started(env={"DELAY": "30"}, restart="always")
         self.soon(lambda: self.state() == "running" and self.state(self.aside) == "exited")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 130)
+        for part in ("the earlier container is put back", "the earlier container runs again"):
+            self.assertIn(part, err.decode())
         self.assertEqual(docker.inspect(self.name)["Id"], before["id"])
         self.assertEqual(self.policy(), "always")
         self.assertEqual(get_soon(self.port), "old")
