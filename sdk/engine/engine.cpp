@@ -409,7 +409,12 @@ std::vector<Container> Engine::containers(const std::string &label) {
   return parse_container_list(state_->send(state_->request("GET", path), "listing the containers").body);
 }
 
-std::string Engine::create(const ContainerSpec &spec) {
+std::string Engine::create(const ContainerSpec &wanted) {
+  ContainerSpec spec = wanted;
+  // Netavark 1.4 takes 0.0.0.0 for an address of its own, and forwards what is sent to that: nothing.
+  if (version().name == "podman")
+    for (PortBinding &port : spec.ports)
+      if (port.host_ip == "0.0.0.0") port.host_ip.clear();
   const auto answer = state_->send(
       state_->post("/containers/create?name=" + http::encode_component(spec.name), create_body(spec)),
       fmt::format("creating the container {}", spec.name));

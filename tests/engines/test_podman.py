@@ -75,6 +75,12 @@ class OnDemand(PodmanCase):
         self.assertNotIn("env.PASSWORD", text)
         self.assertEqual(get(self.port), "new")
 
+    def test_at_every_address_it_is_reached(self):
+        ports = [f"0.0.0.0:{self.port}:5000"]
+        first = self.step(env={"BODY": "open"}, ports=ports)
+        self.assertEqual(get(self.port), "open")
+        self.assertEqual(self.step(env={"BODY": "open"}, ports=ports)["id"], first["id"])
+
     def test_one_that_was_stopped_since_is_started(self):
         first = self.step()
         podman("stop", "--time=0", self.name)
@@ -115,6 +121,30 @@ class OnDemand(PodmanCase):
                 self.assertEqual(services(self.folder), [])
                 self.run_pipeline(env=env)
                 self.assertEqual(get(self.port), f"after {seconds}")
+
+    def test_a_service_that_is_killed_while_it_replaces_loses_nothing(self):
+        """As an engine that dies: Podman's own part of it."""
+        self.step(env={"BODY": "old"}, restart="always")
+        changes = {"env": {"BODY": "new", "DELAY": "3"}, "restart": "always"}
+        before = podman("container", "inspect", "--format", "{{.Id}}", self.name)
+        process = self.pipe.start(["run", self.pipeline(**changes)], start_new_session=True)
+        self.addCleanup(process.kill)
+        limit = time.monotonic() + 60
+        while True:
+            done = subprocess.run(["podman", "container", "inspect", "--format", "{{.Id}} {{.State.Status}}", self.name],
+                                  capture_output=True, text=True)  # fmt: skip
+            if done.stdout.endswith("running\n") and before not in done.stdout:
+                break
+            self.assertLess(time.monotonic(), limit, "it is not replaced")
+            time.sleep(0.05)
+        for service in services(self.folder):
+            os.kill(service, signal.SIGKILL)
+        _, err = process.communicate(timeout=90)
+        self.assertEqual(process.returncode, 1, err)
+        self.assertIn("run this again", err.decode())
+        self.run_pipeline(**changes)
+        self.assertEqual(get(self.port), "new")
+        self.assertEqual(podman("ps", "--all", "--format", "{{.Names}}", "--filter", f"name={self.name}"), self.name)
 
     def test_one_of_root_that_someone_set_up_is_left_as_it_is(self):
         config = self.pipe.write("mine.conf", '[engine]\nruntime = "nothing-like-it"\n')
