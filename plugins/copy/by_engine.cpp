@@ -3,6 +3,7 @@
 #include <pipe/engine/engine.hpp>
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/take.hpp>
+#include <pipe/oci/engine_archive.hpp>
 #include <pipe/oci/temporary_store.hpp>
 
 namespace copy {
@@ -32,12 +33,28 @@ oci::TransferResult give(const ByEngine &what, oci::Store &store, oci::TransferR
 
 }  // namespace
 
+std::optional<oci::ImageName> remembered(const ByEngine &what, pipes::sdk::Run &run) {
+  if (!oci::Store::exists(oci::Store::default_path())) return std::nullopt;
+  const auto image = engine::Engine::connect(what.engine, run).image(what.from.reference.str());
+  if (!image) return std::nullopt;
+  const oci::Store store(oci::Store::default_path());
+  const std::optional<oci::Descriptor> known = oci::recall_image(store, image->id);
+  if (!known) return std::nullopt;
+  return oci::ImageName{.kind = Kind::oci_layout,
+                        .reference = {},
+                        .path = store.path().string(),
+                        .ref = chosen(store, *known, what.platform).digest.str()};
+}
+
 oci::TransferResult by_engine(const ByEngine &what, pipes::sdk::Run &run,
                               const oci::BeforeChange &before_change) {
-  oci::TemporaryStore temporary;
-  oci::Store &store = *temporary;
+  // What an engine holds unpacked is kept in the user's own store, so that it is compressed once.
+  const bool keeps = what.from.kind == Kind::docker_daemon;
+  std::optional<oci::TemporaryStore> temporary;
+  if (!keeps) temporary.emplace();
+  oci::Store store = keeps ? oci::Store(oci::Store::default_path()) : **temporary;
   oci::TransferResult result;
-  if (what.from.kind == Kind::docker_daemon) {
+  if (keeps) {
     engine::Engine there = engine::Engine::connect(what.engine, run);
     const oci::TakenImage taken = engine::take(there, what.from.reference.str(), store, run);
     result.image = chosen(store, taken.image, what.platform);

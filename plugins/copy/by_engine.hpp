@@ -3,6 +3,7 @@
 #include <pipe/oci/transfer.hpp>
 #include <pipe/run.hpp>
 
+#include <optional>
 #include <string>
 
 namespace copy {
@@ -14,7 +15,11 @@ struct ByEngine {
   std::string engine;  // which one; empty: the one that is found
 };
 
-/// By way of a store that is gone afterwards. `before_change` is called as by oci::send; where the image goes
+/// Where the image of an engine lies in the user's store, if it was taken out of the engine before.
+std::optional<pipes::oci::ImageName> remembered(const ByEngine &, pipes::sdk::Run &);
+
+/// By way of the user's store, which remembers layers that were compressed; into an engine by way of one that
+/// is gone afterwards. `before_change` is called as by oci::send; where the image goes
 /// into an engine it is not.
 pipes::oci::TransferResult by_engine(const ByEngine &, pipes::sdk::Run &,
                                      const pipes::oci::BeforeChange &before_change);

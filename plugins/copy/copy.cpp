@@ -70,8 +70,12 @@ class Copy {
   }
 
   void plan() {
-    if (by_engine()) return run_.verdict(Verdict::unknown, fmt::format("known once {} is read", from_.str()));
-    const oci::CopyForecast forecast = look_ahead();
+    std::optional<oci::ImageName> from = from_;
+    if (by_engine()) {
+      from = to_.kind == Kind::docker_daemon ? std::nullopt : copy::remembered(through_engine(), run_);
+      if (!from) return run_.verdict(Verdict::unknown, fmt::format("known once {} is read", from_.str()));
+    }
+    const oci::CopyForecast forecast = look_ahead(*from);
     run_.output("digest", forecast.image.digest.str());
     if (forecast.unchanged()) return run_.verdict(Verdict::up_to_date, to_.str() + " is there already");
     run_.diff("digest", forecast.there ? forecast.there->digest.str() : std::string(),
@@ -85,7 +89,7 @@ class Copy {
   void copy() {
     std::optional<oci::Digest> before;
     if (is_archive()) {  // written as a whole, so it is looked at before
-      const oci::CopyForecast forecast = look_ahead();
+      const oci::CopyForecast forecast = look_ahead(from_);
       if (forecast.there) before = forecast.there->digest;
       if (forecast.unchanged()) {
         report({.image = forecast.image});
@@ -125,9 +129,9 @@ class Copy {
     return !by_engine() && (to_.kind == Kind::oci_archive || to_.kind == Kind::docker_archive);
   }
 
-  oci::CopyForecast look_ahead() {
-    oci::CopyForecast forecast = oci::Copier(from_options_, to_options_, run_).forecast(from_, to_, options_);
-    if (is_archive()) forecast.there = oci::peek(to_);
+  oci::CopyForecast look_ahead(const oci::ImageName &from) {
+    oci::CopyForecast forecast = oci::Copier(from_options_, to_options_, run_).forecast(from, to_, options_);
+    if (to_.kind == Kind::oci_archive || to_.kind == Kind::docker_archive) forecast.there = oci::peek(to_);
     return forecast;
   }
 

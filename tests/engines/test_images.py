@@ -60,19 +60,35 @@ class EngineImages(StepTest):
         self.step("push", image=pulled["image"], to="docker-daemon:local/service:2", engine=docker.host)
         self.assertEqual(self.in_engine("local/service:2"), ident)
 
-    def test_copies_into_the_engine_and_out_of_it_and_keeps_nothing(self):
+    def test_copies_into_the_engine_and_keeps_nothing(self):
         self.registry.add(APP, "app", "1")
         name = f"{self.registry.address}/app:1"
         into = {"from": name, "to": "docker-daemon:local/copied:1", "engine": docker.host}
         self.assertEqual(self.step("copy", **into)["digest"], APP.digest)
         self.assertEqual(self.in_engine("local/copied:1"), APP.config["digest"])
         self.assertRegex(self.pipe.try_step("copy", **into).err, r"unchanged")
-        out = self.step("copy", **{"from": "docker-daemon:local/copied:1", "to": f"{self.registry.address}/back:1",
-                                   "engine": docker.host})  # fmt: skip
-        self.assertEqual(self.registry.digest("back", "1"), out["digest"])
         self.assertFalse((self.pipe.store / "blobs").exists())
         self.failure("copy", r"has no image .*nothing:1",
                      **{**into, "from": "docker-daemon:local/nothing:1", "to": f"{self.registry.address}/x:1"})  # fmt: skip
+
+    def test_copies_out_of_the_engine_and_remembers(self):
+        service_archive(self.folder / "service.tar", ["local/out:1"], seed="out")
+        docker.load(self.folder / "service.tar")
+
+        def pipeline(to):
+            return self.pipe.write("p.toml", f'schema = 1\n[[step]]\nuses = "copy"\nwith.engine = "{docker.host}"\n'
+                                   f'with.from = "docker-daemon:local/out:1"\nwith.to = "{to}"\n')  # fmt: skip
+
+        first, second = (f"{self.registry.address}/{name}:1" for name in ("first", "second"))
+        self.assertRegex(self.said("plan", pipeline(first)), r"known once docker-daemon:docker.io/local/out:1 is read")
+        self.assertFalse(self.pipe.store.exists())
+        self.said("run", pipeline(first))
+        self.assertRegex(self.said("plan", pipeline(first)), r"is there already")
+        self.assertRegex(self.said("plan", pipeline(second)), r"would copy .*second:1: [\d.]+ [kM]?B in \d+ blobs")
+        self.assertIsNone(self.registry.digest("second", "1"))
+        again = self.step("copy", **{"from": "docker-daemon:local/out:1", "to": second, "engine": docker.host})
+        self.assertEqual(again["digest"], self.registry.digest("first", "1"))
+        self.assertEqual(self.registry.digest("second", "1"), self.registry.digest("first", "1"))
 
     def test_pulls_from_the_engine_once(self):
         service_archive(self.folder / "service.tar", ["local/once:1"], seed="once")
