@@ -61,6 +61,19 @@ class Jobs:
         peer = Contender(self.names["skopeo"], lambda _: ["skopeo", "--version"])
         file = self.source / "pipelines/registry.toml"
         yield Job("pipe --version", [self._pipe("--version"), peer], "≤ 8 ms", 4 * self.rounds)
+        yield Job("pipe --help", [self._pipe("--help"), peer], "≤ 8 ms", 4 * self.rounds)
+
+        def fill_store():
+            self._once("step", "build", "--layers", f"{file}:/file", "--as", "n0:1")
+            names = [word for i in range(1, 100) for word in ("--as", f"n{i}:1")]
+            self._once("step", "tag", "--image", "n0:1", *names)
+            return None, None
+
+        # What a tab in a shell waits for: options of a step, variables of a file, a hundred images of the store.
+        for words in (["step", "pull", "--"], ["run", file, "--set", ""], ["image", "rm", ""]):
+            ours = self._pipe("completion", "words", *words)
+            shown = " ".join(str(word) for word in words).replace(f"{self.source}/", "")
+            yield Job(f"completion of `pipe {shown}`", [ours], "≤ 30 ms", 4 * self.rounds, setup=fill_store)
         yield Job("pipe check pipelines/registry.toml", [self._pipe("check", file), peer], "≤ 20 ms", 4 * self.rounds)
 
     def steps(self):
@@ -80,6 +93,7 @@ class Jobs:
             f'[[step]]\nuses = "noop"\nid = "s{i}"\nneeds = {on}\n' for i, on in enumerate(needs, 1)
         )
         file = self._pipeline("graph", steps)
+        yield Job("pipe check of 10,000 steps", [self._pipe("check", file)], "≤ 0.2 s", self.rounds)
         for form in ("text", "svg"):
             yield Job(f"pipe graph of 10,000 steps, {form}", [self._pipe("graph", file, "--format", form)], "≤ 1 s", self.rounds)
         # A step that runs has two events: it starts, and it ends.
