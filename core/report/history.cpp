@@ -35,11 +35,18 @@ bool is_running(const fs::path &folder) {
   return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-/// The first event of the run proper; notices may come before it.
+/// The line of an event without its steps, which are by far the most of run_started, and last in it.
+std::string without_steps(const std::string &line) {
+  const std::size_t at = line.rfind(",\"steps\":[");
+  return at == std::string::npos ? line : line.substr(0, at) + "}";
+}
+
+/// The first event of the run proper, without its steps; notices may come before it.
 std::optional<Event> first_event(std::ifstream &file) {
   std::string line;
   for (int i = 0; i < 100 && std::getline(file, line); ++i) {
-    std::optional<Event> event = read_event(line);
+    std::optional<Event> event = read_event(without_steps(line));
+    if (!event) event = read_event(line);
     if (event && event->type == Event::Type::run_started) return event;
   }
   return std::nullopt;

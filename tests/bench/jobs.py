@@ -100,12 +100,13 @@ class Jobs:
         many = self._pipeline("events", "".join(f'[[step]]\nuses = "noop"\nid = "s{i}"\nneeds = []\n' for i in range(5000)))
 
         def setup():
-            self._once("run", many, "--output", "plain")
+            if not list((self.folder / "state/pipe/runs").glob("*-events")):
+                self._once("run", many, "--output", "plain")
             return None, None
 
         report = self._pipe("report", "events", "--output", self.folder / "report.html")
         yield Job("pipe report of 10,000 events", [report], "≤ 0.5 s", self.rounds, setup=setup)
-        yield Job("pipe runs", [self._pipe("runs")], "≤ 20 ms", 4 * self.rounds)
+        yield Job("pipe runs, of 5,000 steps", [self._pipe("runs")], "≤ 20 ms", 4 * self.rounds, setup=setup)
 
     def _beside_ninja(self, name, file, count, jobs):
         folder = self.folder / f"ninja{count}"
