@@ -1,6 +1,7 @@
 """The documentation says what the program says."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,53 @@ class Docs(unittest.TestCase):
                     result = self.pipe.run(["check", file])
                     self.assertEqual(result.code, 0, result)
         self.assertGreater(checked, 0)
+
+    @staticmethod
+    def commands():
+        """Each call of pipe in the blocks of README and guides that is written out: page, words after `pipe`."""
+        for page in [SOURCE / "README.md", *sorted((SOURCE / "docs/guide").rglob("*.md"))]:
+            for _, language, text in FENCE.findall(page.read_text()):
+                if language not in ("", "console", "sh"):
+                    continue
+                for line in text.replace("\\\n", " ").splitlines():
+                    called = re.match(r"(?:\$ )?(?:sudo )?(?:\w+='[^']*' )?(?:[\d*]+ +){0,5}pipe +([a-z].*)", line)
+                    if called and "…" not in line and "FILE" not in line:
+                        yield page, shlex.split(called[1], comments=True)
+
+    def test_commands_are_ones_that_pipe_takes(self):
+        options, seen = {}, 0
+        for page, (verb, *words) in self.commands():
+            with self.subTest(page=page.name, command=[verb, *words]):
+                seen += 1
+                said = self.pipe.run([verb, "--help"])
+                self.assertEqual(said.code, 0, said)
+                known = set(re.findall(r"--[\w-]+", said.out))
+                if verb == "step" and "--help" not in words and "--plugin-path" not in words:
+                    if words[0] not in options:
+                        options[words[0]] = set(re.findall(r"--[\w-]+", self.pipe.run(["step", words[0], "--help"]).out))
+                    known = options[words[0]]
+                given = [word.partition("=")[0] for word in words if word.startswith("--")]
+                if "--plugin-path" not in words:
+                    self.assertLessEqual(set(given), known | {"--help"})
+                if verb in ("run", "plan", "down") and words and words[0].startswith("pipelines/"):
+                    settings = [word for at, word in enumerate(words) if "--set" in (word, words[at - 1])]
+                    checked = self.pipe.run(["check", words[0], *settings], cwd=SOURCE)
+                    self.assertEqual(checked.code, 0, checked)
+        self.assertGreater(seen, 50)
+
+    def test_variables_that_guides_list_are_those_of_the_pipeline(self):
+        for page, file in (("secure-registry", "registry-secure"), ("free-disk-space", "registry-care"), ("first-registry", "registry")):
+            declared = re.findall(r"^\[vars\.(\w+)\]", (SOURCE / f"pipelines/{file}.toml").read_text(), re.M)
+            text = (SOURCE / f"docs/guide/{page}.md").read_text()
+            table = text[text.index("| variable |") :].partition("\n\n")[0]
+            listed = re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:]))
+            with self.subTest(page):
+                self.assertTrue(listed)
+                self.assertEqual([name for name in listed if name not in declared], [])
+        # "Every setting of `registry.toml` but `insecure` is one here, too."
+        plain, secure = (set(re.findall(r"^\[vars\.(\w+)\]", (SOURCE / "pipelines" / name).read_text(), re.M))
+                         for name in ("registry.toml", "registry-secure.toml"))  # fmt: skip
+        self.assertEqual(plain - secure, {"insecure"})
 
     def test_relative_links_lead_somewhere(self):
         for page in pages():

@@ -12,6 +12,7 @@ import urllib.parse
 import test_pipelines as pipelines
 from pipe import SOURCE
 from registries import Certificates
+from registry_image import build_image
 
 PASSWORD = "correct horse 7"
 
@@ -119,6 +120,52 @@ class Secure(pipelines.PipelineCase):
             ["curl", "-sS", "--noproxy", "*", "--cacert", self.pki / "ca.crt", "--resolve", f"registry.lan:{port}:{address}",
              "-o", "/dev/null", "-w", "%{http_code}", f"https://registry.lan:{port}/v2/"], capture_output=True, text=True)  # fmt: skip
         self.assertEqual(done.stdout, "401", done.stderr)
+
+    def test_another_version_is_another_source_with_the_images_kept(self):
+        """Of Debian's 2.8 in the layout of version 3: docs/guide/upgrade.md."""
+        self.run_it()
+        three = self.folder / "three.tar"
+        build_image(self.pipe, three, config="/etc/distribution/config.yml")
+        self.run_it(source=f"oci-archive:{three}", image="registry:new")
+        mounts = {mount["Destination"] for mount in self.inspect(self.name)["Mounts"]}
+        self.assertIn("/etc/distribution/config.yml", mounts)
+        self.assertNotIn("/etc/docker/registry/config.yml", mounts)
+        tags = subprocess.run(["curl", "-sS", "--noproxy", "*", "--cacert", self.pki / "ca.crt", "--user", f"admin:{PASSWORD}",
+                               f"https://{self.address}/v2/registry/tags/list"], capture_output=True, text=True).stdout  # fmt: skip
+        self.assertEqual(sorted(json.loads(tags)["tags"]), ["3", "new"])
+        self.run_it()  # the way back
+        self.assertEqual(self.curl("--cacert", self.pki / "ca.crt"), "200")
+
+    def test_users_that_are_gone_or_that_no_registry_lets_in_are_put_right(self):
+        self.run_it()
+        container, users = self.inspect(self.name)["Id"], self.pki / "auth/htpasswd"
+        for fault, said in ((users.unlink, "admin added"), (self.hash_with_md5, "hashed with bcrypt, was MD5")):
+            with self.subTest(said):
+                fault()
+                self.assertNotEqual(self.curl("--cacert", self.pki / "ca.crt"), "200")
+                again = self.run_it()
+                self.assertIn(said, again.out + again.err)
+                self.assertEqual(self.curl("--cacert", self.pki / "ca.crt"), "200")
+                self.assertEqual(self.inspect(self.name)["Id"], container)
+
+    def hash_with_md5(self):
+        users = self.pki / "auth/htpasswd"
+        subprocess.run(["htpasswd", "-bm", users, "admin", PASSWORD], check=True, capture_output=True)
+
+    def test_a_registry_that_its_certificate_ends_leaves_the_one_before_it(self):
+        """A key that is no key: the new registry ends as soon as it starts."""
+        self.run_it()
+        container, config = self.inspect(self.name)["Id"], self.folder / "broken.toml"
+        config.write_text(self.file.read_text().replace('"/certs/server.key"', '"/certs/server.crt"'))
+        self.addCleanup(setattr, self, "file", self.file)
+        self.file = config
+        result = self.call("run")
+        self.assertEqual(result.code, 1, result)
+        self.assertRegex(result.err, "tls: (failed to find|found a certificate)")
+        self.assertIn("the earlier container runs again", result.err)
+        self.assertEqual(self.inspect(self.name)["Id"], container)
+        self.wait_until_it_listens()
+        self.assertEqual(self.curl("--cacert", self.pki / "ca.crt"), "200")
 
     def test_nothing_is_to_do_after_the_engine_was_started_again(self):
         self.run_it()

@@ -51,9 +51,9 @@ class UpgradeCase:
         return {"address": self.there.address, "name": self.name, "port": self.there.port, "data": self.data,
                 "engine": self.engine}  # fmt: skip
 
-    def call(self, file, **values):
+    def call(self, file, verb="run", *more, **values):
         words = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
-        return self.pipe.run(["run", file, *words], timeout=240)
+        return self.pipe.run([verb, file, *words, *more], timeout=240)
 
     def upgrade(self, image):
         return self.call(UPGRADE, source=f"oci-archive:{image}", **self.settings())
@@ -112,6 +112,15 @@ class UpgradeCase:
         self.assertFalse(blobs & {digest[7:] for digest in old.blobs})
         again = self.call(CARE, **settings)
         self.assertRegex(again.out + again.err, r"registry-care: changed=0 unchanged=3 failed=0")
+
+        # None of the three has something to take back: what was deleted is gone, and what is left is not theirs.
+        before, kept = self.id(), sorted(self.data.rglob("*"))
+        for more in ((), ("--data",)):
+            down = self.call(CARE, "down", *more, **settings)
+            self.assertEqual(down.code, 0, down)
+            self.assertRegex(down.out + down.err, "registry-care: changed=0 unchanged=3 failed=0")
+        self.assertEqual((self.id(), sorted(self.data.rglob("*"))), (before, kept))
+        self.assertEqual(self.there.digest("team/lib", "2"), new.digest)
 
     def command(self):
         return self.inspect()["Config"]["Cmd"]
