@@ -1,6 +1,7 @@
 #include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
 #include "core/cli/print.hpp"
+#include "core/cli/session.hpp"
 #include "core/cli/verbs.hpp"
 #include "core/report/explain.hpp"
 #include "core/report/history.hpp"
@@ -10,7 +11,9 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+#include <memory>
 
 namespace pipes::cli {
 namespace {
@@ -20,7 +23,10 @@ namespace fs = std::filesystem;
 constexpr std::size_t kPiece = 256U << 10;
 
 std::vector<Option> options() {
-  return {{"explain", "", "Say of each step why it ran or did not, and nothing else"}};
+  std::vector<Option> all{{"explain", "", "Say of each step why it ran or did not, and nothing else"},
+                          {"follow", "", "Go on with what is said from now, until the run ends"}};
+  for (const Option &option : detail_options()) all.push_back(option);
+  return all;
 }
 
 /// Stdout, in pieces of some size.
@@ -89,6 +95,22 @@ void show_steps(const fs::path &folder, const std::string &name) {
   out.flush();
 }
 
+/// What some steps of a run say, as it is said.
+class StepLines final : public EventSink {
+ public:
+  StepLines(TextOut &out, std::vector<std::string> steps) : out_(out), steps_(std::move(steps)) {}
+  void on(const Event &e) override {
+    const bool says = e.type == Event::Type::log || e.type == Event::Type::output;
+    if (!says || std::ranges::find(steps_, e.step) == steps_.end()) return;
+    const std::string text = e.type == Event::Type::output ? e.message : log_text(e, Detail::verbose);
+    out_.write(steps_.size() == 1 ? printable(text) + "\n" : said(e.step, text, std::nullopt, Color::off));
+  }
+
+ private:
+  TextOut &out_;
+  std::vector<std::string> steps_;
+};
+
 int run(const Words &words) {
   const auto args = arguments(kLog, words);
   if (!args) return 0;
@@ -96,20 +118,29 @@ int run(const Words &words) {
     throw Error(Exit::usage, fmt::format("`{}` is one word too many", args->words()[2]),
                 "a run and one of its steps are named");
   }
+  reject_together(*args, "explain", "follow");
   const fs::path folder = find_run(args->words().empty() ? "last" : args->words().front());
-  if (args->words().size() == 2) {
+  const bool follows = args->has("follow");
+  if (args->words().size() == 2 && !follows) {
     show_steps(folder, args->words()[1]);
     return 0;
   }
   Pieces out;
-  PlainPrinter plain(out, colored(STDOUT_FILENO) ? Color::on : Color::off);
+  std::unique_ptr<EventSink> shown;
+  if (args->words().size() == 2) {
+    shown = std::make_unique<StepLines>(out, steps_named(folder, args->words()[1]));
+  } else if (!args->has("explain")) {
+    shown = std::make_unique<PlainPrinter>(out, colored(STDOUT_FILENO) ? Color::on : Color::off,
+                                           parse_detail(*args));
+  }
   ExplainPrinter explained(out);
-  EventSink &shown = args->has("explain") ? static_cast<EventSink &>(explained) : plain;
   bool has_end = false;
-  replay(folder, [&](const Event &e, std::string_view) {
-    shown.on(e);
+  const auto show = [&](const Event &e, std::string_view) {
+    shown ? shown->on(e) : explained.on(e);
     has_end = has_end || e.type == Event::Type::run_ended;
-  });
+    if (follows) out.flush();
+  };
+  follows ? follow(folder, show) : replay(folder, show);
   if (!has_end && args->has("explain")) explained.finish();
   out.flush();
   if (!has_end)
@@ -123,11 +154,12 @@ int run(const Words &words) {
 
 const Verb kLog{
     "log",
-    "[RUN [STEP]] [--explain]",
+    "[RUN [STEP]] [--follow] [--explain]",
     "Show what was said in a run, or by one of its steps",
     "Shows a run as plain lines, or the whole log of one step. RUN is an id that `pipe runs` lists, the\n"
     "beginning of one, the name of a pipeline (its last run), or `last`, which is meant without it.\n\n"
-    "  pipe log last push",
+    "  pipe log last push\n"
+    "  pipe log --follow",
     options,
     run};
 

@@ -3,6 +3,7 @@
 #include "core/cli/print.hpp"
 #include "core/plan/settings.hpp"
 #include "core/report/history.hpp"
+#include "core/run/paths.hpp"
 
 #include <fmt/core.h>
 
@@ -115,6 +116,13 @@ std::optional<Resumed> resume(const Arguments &args) {
   resumed.start.choice = {words(about, "from"), words(about, "only")};
   enter(text(about, "folder"));
   print_error(fmt::format("going on with run {} of {}\n", record.id, record.file));
+  const std::string before = text(about, "file_hash");
+  if (!before.empty() && before != file_hash(record.file)) {
+    print_error(
+        fmt::format("{} was edited since: what is new in it runs, and so does a step that would be given "
+                    "something else\n",
+                    record.file));
+  }
   resumed.start.past = std::move(past.run);
   return resumed;
 }

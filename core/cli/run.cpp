@@ -20,11 +20,6 @@ std::vector<Option> options() {
         "Write a report of the run, too: html, junit, markdown or dotenv; may be given several times"}});
 }
 
-void reject_together(const Arguments &args, const char *one, const char *other) {
-  if (!args.has(one) || !args.has(other)) return;
-  throw Error(Exit::usage, fmt::format("`--{}` and `--{}` do not go together", one, other));
-}
-
 int run(const Words &words) {
   const auto args = arguments(kRun, words);
   if (!args) return 0;

@@ -73,9 +73,6 @@ std::string table(const std::vector<RunRecord> &runs, Color color) {
     id = std::max(id, width(r.id));
     name = std::max(name, width(printable(what(r))));
   }
-  const auto padded = [](const std::string &text, std::size_t columns) {
-    return text + std::string(columns - std::min(columns, width(text)), ' ');
-  };
   std::string out = paint(fmt::format("{}  {:<19}  {}  {:<9}  {:>7}", padded("RUN", id), "WHEN",
                                       padded("PIPELINE", name), "RESULT", "TIME"),
                           Tone::faint, color) +

@@ -89,8 +89,8 @@ std::vector<NodeResult> remembered_results(const Plan &plan, const Chosen &chose
 }
 
 /// What a run is told, for whoever goes on with it.
-Value::Map description(const std::string &id, const SessionOptions &options, const Value::Map &settings,
-                       const Start &start) {
+Value::Map description(const std::string &id, const std::string &file, const SessionOptions &options,
+                       const Value::Map &settings, const Start &start) {
   Value::Map about;
   const auto list = [&about](const char *name, const std::vector<std::string> &words) {
     if (!words.empty()) about.emplace_back(name, Value::List(words.begin(), words.end()));
@@ -98,12 +98,28 @@ Value::Map description(const std::string &id, const SessionOptions &options, con
   if (!id.empty()) about.emplace_back("id", id);
   std::error_code none;
   about.emplace_back("folder", std::filesystem::current_path(none).string());
+  if (!file.empty()) about.emplace_back("file_hash", file_hash(file));
   if (!settings.empty()) about.emplace_back("settings", settings);
   list("plugin_path", options.plugin_path);
   list("from", start.choice.from);
   list("only", start.choice.only);
   if (start.past) about.emplace_back("resumes", start.past->id);
   return about;
+}
+
+/// What goes on with a run that did not end well; its journal has the settings, but for those that held a
+/// secret.
+std::string go_on_command(const SessionOptions &options, const Plan &plan, const Value::Map &settings,
+                          const std::string &id) {
+  if (options.single_step || options.operation == Operation::plan || options.dry_run) return {};
+  if (options.operation == Operation::undo) {
+    return down_command(plan.file, settings) + (options.undo_data ? " --data" : "");
+  }
+  std::string command = "pipe run --resume " + id;
+  for (const auto &[name, value] : settings) {
+    if (has_masked({{name, value}})) command += fmt::format(" --set {}=VALUE", name);
+  }
+  return command;
 }
 
 void print_results(const SessionOptions &options, const Value::Map &outputs) {
@@ -127,11 +143,20 @@ Option output_option(const std::string &json) {
   return option;
 }
 
+std::vector<Option> detail_options() {
+  return {{"quiet", "", "Only say what went wrong, and how it ended"},
+          {"verbose", "", "Say every line of every step, with its time"}};
+}
+
 std::vector<Option> common_options() {
-  return {{"jobs", "N", "Run up to N steps at once (default: 4, or the number of CPUs if that is more)"},
-          output_option("events as lines of JSON on stdout"),
-          {"plugin-path", "DIR", "Look for plugins here first; may be given several times"},
-          {"isolation", "MODE", "process, or none: run steps inside pipe itself, for debuggers"}};
+  std::vector<Option> all = detail_options();
+  const std::vector<Option> others{
+      {"jobs", "N", "Run up to N steps at once (default: 4, or the number of CPUs if that is more)"},
+      output_option("events as lines of JSON on stdout"),
+      {"plugin-path", "DIR", "Look for plugins here first; may be given several times"},
+      {"isolation", "MODE", "process, or none: run steps inside pipe itself, for debuggers"}};
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
 }
 
 std::vector<Option> input_options() {
@@ -145,11 +170,22 @@ std::vector<Option> file_options(std::vector<Option> own) {
   return own;
 }
 
+void reject_together(const Arguments &args, const char *one, const char *other) {
+  if (!args.has(one) || !args.has(other)) return;
+  throw Error(Exit::usage, fmt::format("`--{}` and `--{}` do not go together", one, other));
+}
+
+Detail parse_detail(const Arguments &arguments) {
+  reject_together(arguments, "quiet", "verbose");
+  return arguments.has("quiet") ? Detail::quiet : arguments.has("verbose") ? Detail::verbose : Detail::normal;
+}
+
 SessionOptions session_options(const Arguments &arguments) {
   SessionOptions options;
   options.jobs = std::max(4, static_cast<int>(std::thread::hardware_concurrency()));
   if (const auto jobs = arguments.value("jobs")) options.jobs = parse_jobs(*jobs);
   options.output = parse_mode(arguments.value("output"));
+  options.detail = parse_detail(arguments);
   options.isolated = parse_isolation(arguments);
   options.plugin_path = arguments.values("plugin-path");
   return options;
@@ -241,7 +277,7 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
   for (const Event &event : notices) reporter.on(event);
 
   std::optional<Resumption> resumption;
-  Value::Map about = description(folder.filename().string(), options_, settings, start);
+  Value::Map about = description(folder.filename().string(), plan.file, options_, settings, start);
   if (start.past) {
     resumption.emplace(plan, std::move(*start.past),
                        [&](const Value::Map &map) { return redactor.map(map); });
@@ -276,9 +312,9 @@ RunOutcome Session::execute(const Plan &plan, Start start) {
     report->finish();
     for (const std::string &remark : report->remarks()) print_error("warning: " + remark + "\n");
   }
-  if (outcome.status != "ok" && journal && options_.operation == Operation::run && !options_.single_step &&
-      options_.output != OutputMode::json) {
-    print_error(fmt::format("go on with: pipe run --resume {}\n", folder.filename().string()));
+  if (outcome.status != "ok" && journal && options_.output != OutputMode::json) {
+    const std::string next = go_on_command(options_, plan, settings, folder.filename().string());
+    if (!next.empty()) print_error(fmt::format("go on with: {}\n", next));
   }
   if (journal && !journal->problem().empty()) {
     print_error(fmt::format("warning: the record of this run is incomplete: {}\n", journal->problem()));

@@ -6,6 +6,7 @@
 #include "core/plan/plan.hpp"
 #include "core/plan/steps.hpp"
 #include "core/report/report.hpp"
+#include "core/report/text.hpp"
 #include "core/run/resumption.hpp"
 #include "core/run/scheduler.hpp"
 #include "core/run/zygote.hpp"
@@ -23,6 +24,7 @@ enum class OutputMode { terminal, plain, json, github, gitlab };
 struct SessionOptions {
   Operation operation = Operation::run;
   OutputMode output = OutputMode::plain;
+  Detail detail = Detail::normal;
   int jobs = 1;
   bool undo_data = false;
   bool dry_run = false;  // undo: only say what would be taken back
@@ -42,13 +44,18 @@ struct Start {
 
 /// --output; `json` says what that mode prints.
 Option output_option(const std::string &json);
-/// The options that `session_options` reads.
+/// --quiet and --verbose.
+std::vector<Option> detail_options();
+/// The options that `session_options` reads; those among them.
 std::vector<Option> common_options();
 /// --set and --var-file.
 std::vector<Option> input_options();
 /// What a verb that runs a pipeline file takes: options of its own, and those of all of them.
 std::vector<Option> file_options(std::vector<Option> own);
 SessionOptions session_options(const Arguments &);
+Detail parse_detail(const Arguments &);
+/// Throws Error{Exit::usage} if both options are given.
+void reject_together(const Arguments &, const char *one, const char *other);
 Inputs inputs(const Arguments &);
 
 /// Runs plans. Made first of all, while the process is small and knows no secret: it forks the zygote.

@@ -14,6 +14,8 @@ namespace {
 
 std::vector<Option> options() {
   return {{"dry-run", "", "Only say what would change"},
+          {"quiet", "", "Only say what went wrong, and the outputs"},
+          {"verbose", "", "Say every line of the step, with its time"},
           output_option("the outputs as a JSON object"),
           {"plugin-path", "DIR", "Look for plugins here first; may be given several times"},
           {"isolation", "MODE", "process, or none: run the step inside pipe itself, for debuggers"},

@@ -69,9 +69,7 @@ void ExplainPrinter::finish() {
   for (const Step &step : steps_) columns = std::max(columns, std::min<std::size_t>(width(step.id), 40));
   std::string text = "why each step ran, or did not:\n";
   for (const Step &step : steps_) {
-    const std::string id = printable(step.id);
-    text += fmt::format("  {}{}  {}\n", id, std::string(columns - std::min(columns, width(id)), ' '),
-                        printable(line(step)));
+    text += fmt::format("  {}  {}\n", padded(printable(step.id), columns), printable(line(step)));
   }
   out_.write(text);
 }

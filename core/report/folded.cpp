@@ -43,6 +43,7 @@ void FoldedPrinter::on(const Event &e) {
   said_.text.clear();
   plain_.on(e);
   switch (e.type) {
+    case Event::Type::step_started:
     case Event::Type::log:
     case Event::Type::output:
     case Event::Type::progress:

@@ -39,8 +39,8 @@ class GitlabFolds final : public FoldMarks {
 class FoldedPrinter final : public EventSink {
  public:
   /// `marks` are written to `out`; everything else, which others have a say in, to `text`.
-  FoldedPrinter(TextOut &out, TextOut &text, FoldMarks &marks, Color color)
-      : out_(out), text_(text), marks_(marks), plain_(said_, color, Told::nothing) {}
+  FoldedPrinter(TextOut &out, TextOut &text, FoldMarks &marks, Color color, Detail detail = Detail::normal)
+      : out_(out), text_(text), marks_(marks), plain_(said_, color, detail, PlainPrinter::Order::as_said) {}
   void on(const Event &) override;
 
   /// How much output of a step waits to be written; of more, the last part.

@@ -8,7 +8,9 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <poll.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -88,6 +90,11 @@ std::chrono::milliseconds between(std::chrono::system_clock::time_point from,
               close.empty() ? "`pipe runs` lists them; `last` is the newest" : close);
 }
 
+[[noreturn]] void reject_journal(const fs::path &folder) {
+  throw Error(Exit::usage, fmt::format("there is no journal of run `{}`", folder.filename().string()),
+              fmt::format("{} is missing or cannot be read", (folder / kJournal).string()));
+}
+
 }  // namespace
 
 std::vector<fs::path> run_folders(const std::string &pipeline) {
@@ -153,13 +160,39 @@ fs::path find_run(const std::string &word) {
 
 void replay(const fs::path &folder, const std::function<void(const Event &, std::string_view)> &to) {
   std::ifstream file(folder / kJournal, std::ios::binary);
-  if (!file) {
-    throw Error(Exit::usage, fmt::format("there is no journal of run `{}`", folder.filename().string()),
-                fmt::format("{} is missing or cannot be read", (folder / kJournal).string()));
-  }
+  if (!file) reject_journal(folder);
   std::string line;
   while (std::getline(file, line)) {
     if (const auto event = read_event(line)) to(*event, line);
+  }
+}
+
+void follow(const fs::path &folder, const std::function<void(const Event &, std::string_view)> &to) {
+  const fs::path path = folder / kJournal;
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) reject_journal(folder);
+  const UniqueFd changes(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (changes) ::inotify_add_watch(changes.get(), path.c_str(), IN_MODIFY | IN_CLOSE_WRITE);
+  std::string text;  // lines that have not been handed on
+  std::vector<char> piece(64U << 10);
+  for (;;) {
+    // Asked before the file is read: what a run writes last is not missed.
+    const bool runs = is_running(folder);
+    for (ssize_t got = 0; (got = ::read(file.get(), piece.data(), piece.size())) > 0;)
+      text.append(piece.data(), static_cast<std::size_t>(got));
+    std::size_t from = 0;
+    for (std::size_t end = 0; (end = text.find('\n', from)) != std::string::npos; from = end + 1) {
+      const std::string_view line = std::string_view(text).substr(from, end - from);
+      const auto event = read_event(line);
+      if (event) to(*event, line);
+      if (event && event->type == Event::Type::run_ended) return;
+    }
+    text.erase(0, from);
+    if (!runs) return;
+    // Where there is nobody to tell of changes, they are looked for.
+    pollfd changed{changes.get(), POLLIN, 0};
+    if (::poll(&changed, 1, changes ? 1000 : 200) > 0)
+      while (::read(changes.get(), piece.data(), piece.size()) > 0) continue;
   }
 }
 

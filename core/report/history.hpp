@@ -36,6 +36,9 @@ std::filesystem::path find_run(const std::string &word);
 /// journal.
 void replay(const std::filesystem::path &folder,
             const std::function<void(const Event &, std::string_view line)> &);
+/// The same of a run that may be under way: hands on events as they are written, until its end.
+void follow(const std::filesystem::path &folder,
+            const std::function<void(const Event &, std::string_view line)> &);
 /// What a run that goes on with it needs to know: the events of its steps, and how it was told to run.
 struct Past {
   PastRun run;

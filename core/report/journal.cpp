@@ -17,6 +17,8 @@
 namespace pipes {
 namespace {
 
+constexpr std::chrono::milliseconds kHeld{200};
+
 constexpr std::size_t kBuffer = 64U << 10;
 constexpr std::size_t kKeptRuns = 100;  // of a pipeline, beside those of the last day
 
@@ -107,8 +109,15 @@ void Journal::on(const Event &event) {
   file_.write(to_json_line(event));
   if (event.type == Event::Type::step_ended || event.type == Event::Type::run_started ||
       event.type == Event::Type::run_ended) {
-    file_.flush();
+    tick();
+  } else if (!due_) {
+    due_ = std::chrono::steady_clock::now() + kHeld;
   }
+}
+
+void Journal::tick() {
+  file_.flush();
+  due_.reset();
 }
 
 }  // namespace pipes

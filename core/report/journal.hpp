@@ -38,15 +38,20 @@ class LogFile {
 std::filesystem::path make_run_folder(const std::filesystem::path &state, const std::string &pipeline,
                                       std::chrono::system_clock::time_point);
 
-/// Keeps every event in events.jsonl. Written out at the end of each step.
+/// Keeps every event in events.jsonl. Written out at the end of each step, and a moment after anything else,
+/// for whoever follows the run.
 class Journal final : public EventSink {
  public:
   explicit Journal(const std::filesystem::path &folder);
   void on(const Event &) override;
+  std::optional<std::chrono::steady_clock::time_point> next_tick() const override { return due_; }
+  /// Writes out what is held.
+  void tick() override;
   const std::string &problem() const { return file_.problem(); }
 
  private:
   LogFile file_;
+  std::optional<std::chrono::steady_clock::time_point> due_;  // nothing is held without it
 };
 
 }  // namespace pipes

@@ -139,7 +139,7 @@ std::string bar(const Moving &moving, std::size_t columns, Glyphs glyphs) {
 }
 
 std::string bar_line(const Moving &moving, std::size_t label_width, std::size_t columns, Glyphs glyphs) {
-  std::string line = std::string(kIndent, ' ') + fmt::format("{:<{}}", printable(moving.label), label_width);
+  std::string line = std::string(kIndent, ' ') + padded(printable(moving.label), label_width);
   const std::string figures =
       fmt::format("  {:>8} / {:>8}", bytes_text(moving.done), bytes_text(moving.total));
   const std::string speed = fmt::format("  {:>10}", moving.speed < 1 ? "" : speed_text(moving));

@@ -2,9 +2,11 @@
 #include "core/report/movement.hpp"
 #include "core/report/text.hpp"
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace pipes {
@@ -14,43 +16,65 @@ struct TerminalSize {
 };
 
 /// A live display: steps that have ended scroll away above, those that run are redrawn in place below, with
-/// the largest parts (blobs) that each of them moves, as far as there is room.
+/// the largest parts (blobs) that each of them moves and the last lines that it wrote, as far as there is
+/// room. The instances of a for_each are one line; only those that fail have their own.
 class TerminalPrinter final : public EventSink {
  public:
   using Now = std::function<std::chrono::steady_clock::time_point()>;
   using Size = std::function<TerminalSize()>;
   TerminalPrinter(
       TextOut &out, Color color, Size size, Now now = [] { return std::chrono::steady_clock::now(); },
-      Glyphs glyphs = Glyphs::ascii);
+      Glyphs glyphs = Glyphs::ascii, Detail detail = Detail::normal);
   void on(const Event &) override;
   std::optional<std::chrono::steady_clock::time_point> next_tick() const override;
-  /// Redraws.
+  /// Redraws what has changed, in one write.
   void tick() override;
 
  private:
+  /// An instance that runs, or waits for its next attempt.
   struct Live {
-    std::size_t index = 0;
     std::chrono::steady_clock::time_point since;
     int attempt = 1, attempts = 1;
-    std::string says;
     Movement movement;
   };
-  std::vector<std::string> live_lines(const TerminalSize &) const;
-  std::string live_line(const std::string &id, const Live &, std::size_t columns) const;
-  std::vector<std::string> bar_lines(const Live &, std::size_t count, std::size_t columns) const;
-  std::size_t rows_drawn(std::size_t columns) const;
+  /// A step, or all instances of one.
+  struct Row {
+    std::size_t index = 0, instances = 1;
+    std::chrono::steady_clock::time_point since;
+    std::map<std::string, Live> live;
+    std::map<std::string, int> ended;  // how many, by the word for their state
+    std::optional<Event> worst;        // of the ends so far: what the row will end as
+    std::uint64_t moved = 0;           // bytes, by instances that have ended
+    std::string waits;                 // what for: its next attempt
+    std::deque<std::string> says{};    // the last lines
+    std::size_t count_ended() const;
+  };
+  Row &row(const Event &);
+  void announce(const Event &);
+  void say(const Event &, const std::string &text);
   void end_step(const Event &);
+  void end_fan_out(const std::string &name, const Row &);
   void end_run(const Event &);
+
+  std::vector<std::string> live_lines(const TerminalSize &) const;
+  std::string row_line(const std::string &name, const Row &, std::size_t columns, bool says) const;
+  std::vector<std::string> bars(const Row &, std::size_t count, std::size_t columns) const;
+  std::size_t rows_drawn(std::size_t columns) const;
 
   TextOut &out_;
   Color color_;
   Size size_;
   Now now_;
-  std::string pipeline_, pending_, failures_;
   Glyphs glyphs_;
+  Detail detail_;
+  Operation operation_ = Operation::run;
+  std::string pipeline_, pending_, failures_;
   std::size_t id_width_ = 0, steps_ = 0, ended_ = 0;
-  std::vector<std::size_t> drawn_;  // the widths of the lines that stand there now
-  std::map<std::string, Live> live_;
+  std::unordered_map<std::string, std::string> fan_outs_;  // the step of the file, by instance
+  std::map<std::string, std::size_t> instances_;           // of those steps
+  std::map<std::string, Row> rows_;                        // under way
+  std::vector<std::string> drawn_;                         // the lines that stand there now
+  std::size_t drawn_columns_ = 0;
   std::chrono::steady_clock::time_point started_, last_draw_;
   bool over_ = true;
 };

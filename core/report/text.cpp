@@ -1,12 +1,17 @@
 #include "core/report/text.hpp"
 
+#include "core/run/resumption.hpp"
+
 #include <fmt/core.h>
+#include <locale.h>
 #include <poll.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <vector>
 
 namespace pipes {
@@ -16,8 +21,48 @@ using State = NodeResult::State;
 
 constexpr std::size_t kWidestId = 40;
 
-bool continues(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
+/// A character of UTF-8: how long it is, and what it is. `bytes` is 1 and `code` nothing where there is none.
+struct Character {
+  std::size_t bytes = 1;
+  std::optional<char32_t> code{};
+};
+
+Character character_at(std::string_view text, std::size_t at) {
+  const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(at);
+  if (first < 0x80) return {1, first};
+  const std::size_t bytes = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || at + bytes > text.size()) return {};
+  char32_t code = first & (0x7FU >> bytes);
+  for (std::size_t i = 1; i < bytes; ++i) {
+    if ((byte(at + i) & 0xC0U) != 0x80U) return {};
+    code = code << 6U | (byte(at + i) & 0x3FU);
+  }
+  constexpr std::array<char32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = code >= 0xD800 && code < 0xE000;
+  if (code < kLeast.at(bytes) || code > 0x10FFFF || is_surrogate) return {};
+  return {bytes, code};
+}
+
+/// By the tables of the C library, whatever the locale of the environment is.
+std::size_t columns_of(std::optional<char32_t> code) {
+  if (!code || *code < 0x80) return 1;
+  static const locale_t unicode = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (unicode == nullptr) return 1;
+  // A selector that makes a symbol a picture widens it on some terminals.
+  constexpr char32_t kAsPicture = 0xFE0F;
+  if (*code == kAsPicture) return 1;
+  const locale_t before = ::uselocale(unicode);
+  const int columns = ::wcwidth(static_cast<wchar_t>(*code));
+  ::uselocale(before);
+  return static_cast<std::size_t>(std::max(columns, 0));
+}
+
+/// Controls beyond ASCII (some terminals obey them), and what turns the direction of writing.
+bool is_control(char32_t code) {
+  return (code >= 0x80 && code < 0xA0) || code == 0x2028 || code == 0x2029 || code == 0x61C ||
+         code == 0x200E || code == 0x200F || (code >= 0x202A && code <= 0x202E) ||
+         (code >= 0x2066 && code <= 0x2069);
 }
 
 /// Where an escape sequence that starts at `at` ends.
@@ -48,6 +93,39 @@ std::string indent(std::string_view text, std::string_view with) {
   return out;
 }
 
+/// Fields that differ, one below the other: `image    sha256:9f01 -> sha256:cb52`.
+std::string diff_lines(const std::vector<Diff> &diffs, std::string_view margin, Color color) {
+  std::size_t columns = 0;
+  for (const Diff &diff : diffs) columns = std::max(columns, width(printable(diff.field)));
+  std::string out;
+  for (const Diff &diff : diffs) {
+    const auto value = [](const std::string &text) { return std::string(first_line(printable(text))); };
+    out += fmt::format("{}{}  {} {} {}\n", margin, padded(printable(diff.field), columns),
+                       paint(value(diff.before), Tone::faint, color), paint("->", Tone::faint, color),
+                       value(diff.after));
+  }
+  return out;
+}
+
+/// What a step was given, as far as it is anything.
+std::string params_lines(const Value::Map &params, Color color) {
+  constexpr std::size_t kLongest = 100;
+  std::size_t columns = 0;
+  for (const auto &[name, value] : params) {
+    if (!is_empty(value)) columns = std::max(columns, width(printable(name)));
+  }
+  if (columns == 0) return {};
+  std::string out = "  it was given:\n";
+  for (const auto &[name, value] : params) {
+    if (is_empty(value)) continue;
+    const std::string text = printable(to_text(value));
+    const std::string_view first = first_line(text);
+    out += fmt::format("    {} {} {}{}\n", padded(printable(name), columns), paint("=", Tone::faint, color),
+                       fit(first, kLongest), first.size() < text.size() ? " …" : "");
+  }
+  return out;
+}
+
 struct Sign {
   std::string_view sign, word;
   Tone tone;
@@ -64,7 +142,7 @@ Sign plan_sign(const Event &e) {
     case Verdict::change:
       return {"~", "change", Tone::changed};
     case Verdict::replace:
-      return {"±", "replace", Tone::changed};
+      return {"-/+", "replace", Tone::changed};
     case Verdict::remove:
       return {"-", "remove", Tone::changed};
     default:
@@ -124,9 +202,14 @@ std::string printable(std::string_view text) {
       i = skip_escape(text, i);
       continue;
     }
-    // C1 controls are two bytes in UTF-8; some terminals obey them.
-    if (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0) {
-      i += 2;
+    if (c >= 0x80) {
+      const Character character = character_at(text, i);
+      if (!character.code) {
+        out += "\xEF\xBF\xBD";
+      } else if (!is_control(*character.code)) {
+        out += text.substr(i, character.bytes);
+      }
+      i += character.bytes;
       continue;
     }
     if (c == '\t') {
@@ -140,22 +223,73 @@ std::string printable(std::string_view text) {
 }
 
 std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return !continues(c); }));
+  std::size_t columns = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Character character = character_at(text, at);
+    columns += columns_of(character.code);
+    at += character.bytes;
+  }
+  return columns;
 }
 
 std::string fit(std::string_view text, std::size_t columns) {
-  if (width(text) <= columns) return std::string(text);
+  if (text.size() <= columns || width(text) <= columns) return std::string(text);
   if (columns == 0) return {};
-  std::size_t seen = 0, end = 0;
+  std::size_t taken = 0, end = 0;
   while (end < text.size()) {
-    if (!continues(text[end]) && ++seen == columns) break;
-    ++end;
+    const Character character = character_at(text, end);
+    taken += columns_of(character.code);
+    if (taken >= columns) break;  // the last column is for the ellipsis
+    end += character.bytes;
   }
   return std::string(text.substr(0, end)) + "…";
 }
 
+std::string padded(std::string_view text, std::size_t columns) {
+  return std::string(text) + std::string(columns - std::min(columns, width(text)), ' ');
+}
+
 std::string_view first_line(std::string_view text) {
   return text.substr(0, text.find('\n'));
+}
+
+std::string said(const std::string &step, std::string_view text, std::optional<std::chrono::milliseconds> at,
+                 Color color) {
+  const std::string time = at ? fmt::format(" {:>6}", elapsed_text(*at)) : "";
+  const std::string prefix = paint(printable(step) + time + " |", Tone::faint, color) + " ";
+  std::string out;
+  const std::string clean = printable(text);
+  std::string_view rest = clean;
+  do {
+    const std::string_view line = first_line(rest);
+    out.append(prefix).append(line).append("\n");
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  } while (!rest.empty());
+  return out;
+}
+
+std::string log_text(const Event &e, Detail detail) {
+  constexpr std::array<std::string_view, 5> kLevels{"trace: ", "debug: ", "", "warning: ", "error: "};
+  std::string text(kLevels.at(static_cast<std::size_t>(std::clamp(e.level, 0, 4))));
+  text += e.message;
+  if (detail == Detail::verbose) {
+    for (const auto &[name, value] : e.fields) text += fmt::format(" {}={}", name, to_text(value));
+  }
+  return text;
+}
+
+std::string retry_text(const Event &e) {
+  return fmt::format("try {} of {} in {}: {}", e.attempt + 1, e.attempts, elapsed_text(e.elapsed),
+                     e.failure ? e.failure->message : "");
+}
+
+std::string notice_text(const Event &e, Color color) {
+  const bool bad = e.level >= 4;
+  std::string out =
+      fmt::format("{} {}\n", paint(bad ? "error:" : "warning:", bad ? Tone::bad : Tone::changed, color),
+                  printable(e.message));
+  if (!e.hint.empty()) out += indent(printable(e.hint), "  hint: ");
+  return out;
 }
 
 std::string_view state_word(const Event &e) {
@@ -209,23 +343,18 @@ std::string plan_recap(const Counts &c) {
   return "Plan: " + out + ".\n";
 }
 
-std::string plan_lines(const Event &e, std::size_t id_columns, Color color) {
+std::string plan_lines(const Event &e, std::size_t id_columns, Color color, Detail detail) {
   const Sign sign = plan_sign(e);
-  const std::string id = printable(e.step);
-  std::string out = fmt::format("  {} {}{}  {}", paint(sign.sign, sign.tone, color), id,
-                                std::string(id_columns - std::min(id_columns, width(id)), ' '),
+  if (detail == Detail::quiet && !e.failure) return {};
+  std::string out = fmt::format("{} {}  {}", paint(fmt::format("{:>3}", sign.sign), sign.tone, color),
+                                padded(printable(e.step), id_columns),
                                 paint(fmt::format("{:<10}", sign.word), sign.tone, color));
+  if (detail == Detail::verbose) out += fmt::format("  {:>6}", elapsed_text(e.elapsed));
   const std::string why = e.failure ? e.failure->message : e.summary;
   if (!why.empty()) out += "  " + std::string(first_line(printable(why)));
   while (out.ends_with(' ')) out.pop_back();
-  out += "\n";
-  std::size_t columns = 0;
-  for (const Diff &diff : e.diffs) columns = std::max(columns, width(diff.field));
-  for (const Diff &diff : e.diffs) {
-    out += fmt::format("        {}{}  {} -> {}\n", printable(diff.field),
-                       std::string(columns - width(diff.field), ' '), first_line(printable(diff.before)),
-                       first_line(printable(diff.after)));
-  }
+  out += "\n" + diff_lines(e.diffs, "        ", color);
+  if (detail == Detail::verbose && !e.why.empty()) out += indent(printable(e.why), "        why: ");
   if (e.failure && !e.failure->hint.empty()) out += indent(printable(e.failure->hint), "        hint: ");
   return out;
 }
@@ -237,6 +366,7 @@ std::string failure_block(const Event &e, Told told, Color color) {
   std::string out = fmt::format("{} {}: {}\n", paint("error:", Tone::bad, color), printable(e.step), first);
   if (first.size() < message.size()) out += indent(std::string_view(message).substr(first.size() + 1), "  ");
   if (!f.hint.empty()) out += indent(printable(f.hint), "  hint: ");
+  out += params_lines(e.params, color);
   const std::vector<std::string> &lines = told == Told::events ? f.untold : f.tail;
   if (!lines.empty()) {
     out += told == Told::events ? "  its last lines that are not above:\n" : "  its last lines:\n";
@@ -249,13 +379,14 @@ std::string failure_block(const Event &e, Told told, Color color) {
 }
 
 std::string step_line(const Event &e, std::size_t id_columns, Color color) {
-  const std::string id = printable(e.step);
   std::string out =
-      fmt::format("  {} {}{}  {:>6}", paint(fmt::format("{:<9}", state_word(e)), state_tone(e), color), id,
-                  std::string(id_columns - std::min(id_columns, width(id)), ' '), elapsed_text(e.elapsed));
+      fmt::format("  {} {}  {:>6}", paint(fmt::format("{:<9}", state_word(e)), state_tone(e), color),
+                  padded(printable(e.step), id_columns), elapsed_text(e.elapsed));
   const std::string why = e.failure ? e.failure->message : e.summary;
   if (!why.empty()) out += "  " + std::string(first_line(printable(why)));
-  return out + "\n";
+  out += "\n";
+  const std::string margin(std::size_t{2} + 9 + 1, ' ');
+  return out + diff_lines(e.diffs, margin, color);
 }
 
 std::size_t id_width(const Event &start) {

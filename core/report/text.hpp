@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,10 @@ class FdOut final : public TextOut {
   int fd_;
 };
 
+/// How much of a run is told. `quiet`: what went wrong, and how it ended. `verbose`: every line of every
+/// step, with its time.
+enum class Detail { quiet, normal, verbose };
+
 enum class Color { off, on };
 enum class Tone { plain, good, changed, bad, faint, bold };
 std::string paint(std::string_view text, Tone, Color);
@@ -34,15 +39,30 @@ std::string paint(std::string_view text, Tone, Color);
 std::string elapsed_text(std::chrono::milliseconds);
 /// "512 B", "42.1 MB", in powers of 1000 as registries count.
 std::string bytes_text(std::uint64_t);
-/// Without escape sequences and control characters, so that nothing a plugin prints can take over the
-/// terminal. Tabs become spaces; line ends stay.
+/// Without escape sequences, control characters and what turns the direction of writing, so that nothing a
+/// plugin prints can take over the terminal. Tabs become spaces; line ends stay; what is no UTF-8 becomes
+/// U+FFFD.
 std::string printable(std::string_view);
-/// At most `columns` wide, with an ellipsis where it was cut. Counts code points.
-std::string fit(std::string_view, std::size_t columns);
+/// How many columns of a terminal it takes: two for a character that is wide there (CJK, emoji), none for one
+/// that is drawn onto the one before it.
 std::size_t width(std::string_view);
+/// At most `columns` wide, with an ellipsis where it was cut.
+std::string fit(std::string_view, std::size_t columns);
+/// With spaces behind it, up to `columns`.
+std::string padded(std::string_view, std::size_t columns);
 /// Up to the first line end.
 std::string_view first_line(std::string_view);
 
+/// What a step says, each line behind its name, and the time since it began if there is one:
+/// `pull | fetching blobs`.
+std::string said(const std::string &step, std::string_view text, std::optional<std::chrono::milliseconds> at,
+                 Color);
+/// The text of a log event behind its level; `verbose`: with its fields.
+std::string log_text(const Event &log, Detail);
+/// `try 2 of 4 in 2.0s: 503 Service Unavailable`
+std::string retry_text(const Event &step_retried);
+/// `warning: …`, and its hint.
+std::string notice_text(const Event &notice, Color);
 /// "changed", "unchanged", "undone" … and the colour that goes with it.
 std::string_view state_word(const Event &step_ended);
 Tone state_tone(const Event &step_ended);
@@ -50,13 +70,13 @@ Tone state_tone(const Event &step_ended);
 std::string recap(const Event &run_ended);
 /// `Plan: 1 to create, 1 unknown, 3 up to date.`
 std::string plan_recap(const Counts &);
-/// A step of a plan, with what differs beneath it.
-std::string plan_lines(const Event &step_ended, std::size_t id_width, Color);
-/// Message, hint, last lines and log of a step that failed. `Told::events`: its lines stand above already,
-/// but for those that no event tells.
+/// A step of a plan, with what differs beneath it. `quiet`: only one that failed.
+std::string plan_lines(const Event &step_ended, std::size_t id_width, Color, Detail = Detail::normal);
+/// Message, hint, parameters, last lines and log of a step that failed. `Told::events`: its lines stand above
+/// already, but for those that no event tells.
 enum class Told { nothing, events };
 std::string failure_block(const Event &step_ended, Told, Color);
-/// `  changed    pull   3.1s  summary`
+/// `  changed    pull   3.1s  summary`, and what it changed beneath.
 std::string step_line(const Event &step_ended, std::size_t id_width, Color);
 /// The widest id of the steps that a run announced, within reason.
 std::size_t id_width(const Event &run_started);

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 
 namespace pipes {
@@ -56,6 +58,13 @@ std::filesystem::path memory_folder(const std::string &pipeline, const std::stri
   std::error_code none;
   const std::filesystem::path whole = std::filesystem::weakly_canonical(file, none);
   return state_home() / "state" / fmt::format("{}-{:016x}", file_name(pipeline), stable_hash(whole.string()));
+}
+
+std::string file_hash(const std::string &file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return {};
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  return fmt::format("{:016x}", stable_hash(text));
 }
 
 std::string file_name(std::string_view name) {

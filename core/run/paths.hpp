@@ -12,6 +12,8 @@ std::filesystem::path state_home();
 /// Where a pipeline's memory is: its name, and a hash of where its file lies, so that two pipelines of
 /// one name do not take each other's things away.
 std::filesystem::path memory_folder(const std::string &pipeline, const std::string &file);
+/// By which one sees that a file was edited; empty if it cannot be read.
+std::string file_hash(const std::string &file);
 /// `name` as one file name: other characters than letters, digits, `._-` as %XX, long ones shortened.
 std::string file_name(std::string_view name);
 /// Replaces a file whole: partial file, rename, and (durable) fsync of file and folder. Throws

@@ -43,6 +43,19 @@ std::string first_difference(const Value::Map &before, const Value::Map &now) {
 
 }  // namespace
 
+bool is_empty(const Value &value) {
+  switch (value.kind()) {
+    case Value::Kind::string:
+      return value.as_string().empty();
+    case Value::Kind::list:
+      return value.as_list().empty();
+    case Value::Kind::map:
+      return value.as_map().empty();
+    default:
+      return value.is_null();
+  }
+}
+
 bool has_masked(const Value::Map &map) {
   return std::ranges::any_of(map, [](const auto &pair) { return is_masked(pair.second); });
 }
@@ -51,8 +64,7 @@ Value::Map shown_params(const StepSchema *schema, const Value::Map &params) {
   Value::Map shown = params;
   for (auto &[name, value] : shown) {
     const Param *param = schema == nullptr ? nullptr : schema->param(name);
-    const bool is_given = !value.is_null() && !(value.is_string() && value.as_string().empty());
-    if (param != nullptr && param->secret && is_given) value = Redactor::kMask;
+    if (param != nullptr && param->secret && !is_empty(value)) value = Redactor::kMask;
   }
   return shown;
 }
@@ -78,6 +90,7 @@ std::string Resumption::reason(std::uint32_t node, const PastRun::Step *step, co
   if (step->uses != what.uses) return fmt::format("it used `{}`", step->uses);
   const std::string differs = first_difference(step->params, mask_(shown_params(what.schema, params)));
   if (!differs.empty()) return fmt::format("its `{}` is not what it was", differs);
+  if (has_masked(step->params)) return "it is given a secret, which may have been replaced since";
   if (has_masked(step->outputs)) return "it gives a secret, which is not kept";
   if (const auto before = changed_before(node, results)) {
     return fmt::format("`{}` before it changed something", plan_.nodes[*before].id);

@@ -28,8 +28,8 @@ struct PastRun {
 Value::Map shown_params(const StepSchema *, const Value::Map &);
 
 /// Decides for each step whether what the earlier run made of it stands: it ended well, it would be given the
-/// same, and no step before it has changed anything since. What else may have changed in the world is not
-/// asked: that is for a run from the start.
+/// same, no secret among it, and no step before it has changed anything since. What else may have changed in
+/// the world is not asked: that is for a run from the start.
 class Resumption {
  public:
   /// `redactor` knows the secrets of this run.
@@ -59,5 +59,7 @@ class Resumption {
 
 /// Whether a value has a masked secret in it, so that it cannot be used.
 bool has_masked(const Value::Map &);
+/// Whether there is nothing in a value.
+bool is_empty(const Value &);
 
 }  // namespace pipes

@@ -171,7 +171,7 @@ class Resume(HistoryCase):
         self.run_file(path, env=env)
         result = self.pipe.run(["run", "--resume", "--explain"], env=env)
         self.assert_code(result, 0)
-        self.assertIn("  e  ran: it gives a secret, which is not kept", result.err)
+        self.assertIn("  e  ran: it is given a secret, which may have been replaced since", result.err)
         self.assertEqual((self.folder / "out").read_text(), "was s3cr3t-t0ken")
         for file in self.pipe.state.rglob("*"):
             if file.is_file():
@@ -207,6 +207,64 @@ class Resume(HistoryCase):
             result = self.pipe.run(["run", *words])
             self.assert_code(result, 2)
             self.assertIn(says, result.err)
+
+
+    def test_what_was_edited_since_is_said(self):
+        path = self.pipeline(self.scripted("a") + self.scripted("b", fail=1, status='"denied"'))
+        self.run_file(path)
+        self.pipeline(self.scripted("a") + self.scripted("new") + self.scripted("b", fail=1, status='"denied"'))
+        result = self.pipe.run(["run", "--resume", path, "--explain"])
+        self.assert_code(result, 0)
+        self.assert_says(result.err, f"{path} was edited since: what is new in it runs", "  a    kept: ",
+                         "  new  ran: that run did not get to it")
+        self.run_file(self.pipeline(self.scripted("c", fail=1, status='"denied"')))
+        self.assertNotIn("was edited", self.pipe.run(["run", "--resume"]).err)
+
+    def test_what_goes_on_with_a_down_that_was_cancelled(self):
+        path = self.pipeline(
+            "[[step]]\nid = 's'\nuses = 'echo'\nwith.text = '${vars.text}'\n" + self.scripted("a"), '[vars.text]\ndefault = "d"\n')
+        self.assert_code(self.run_file(path, "--set", "text=it's"), 0)
+        (self.folder / "p.toml").write_text(path.read_text().replace(str(self.notes_file), "/nonexistent/notes"))
+        result = self.pipe.run(["down", path, "--set", "text=it's"])
+        self.assert_code(result, 1)
+        self.assertTrue(result.err.endswith(f"go on with: pipe down {path} --set 'text=it'\\''s'\n"), result.err)
+
+
+class Follow(HistoryCase):
+    def following(self, *words):
+        process = self.pipe.start(["log", "--follow", *words])
+        self.addCleanup(lambda: (process.kill(), process.communicate()))
+        return process
+
+    def test_what_is_said_is_shown_before_the_run_ends(self):
+        run = self.pipe.start(["run", self.pipeline(self.scripted("a") + self.scripted("b", wait='"30s"'))])
+        self.addCleanup(lambda: (run.kill(), run.communicate()))
+        self.wait_for_note("begin b")
+        process = self.following()
+        lines = [process.stdout.readline().decode() for _ in range(3)]
+        self.assertEqual((lines[0], lines[2]), ("a | this is a\n", "b | this is b\n"))
+        self.assertIsNone(run.poll())
+        run.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, err), (0, b""))
+        self.assertIn("cancelled=1", out.decode().splitlines()[-1])
+
+    def test_one_step_of_a_run_that_is_killed(self):
+        run = self.pipe.start(["run", self.pipeline(self.scripted("a") + self.scripted("b", wait='"30s"'))])
+        self.addCleanup(lambda: (run.kill(), run.communicate()))
+        self.wait_for_note("begin b")
+        process = self.following("last", "b")
+        self.assertEqual(process.stdout.readline(), b"this is b\n")
+        run.kill()
+        run.communicate()
+        out, err = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, out), (0, b""))
+        self.assertIn(b"was killed: it has no end", err)
+
+    def test_a_run_that_has_ended(self):
+        self.run_file(self.pipeline(self.scripted("a")))
+        self.assertEqual(self.pipe.run(["log", "--follow"]).out, self.pipe.run(["log"]).out)
+        self.assert_code(self.pipe.run(["log", "--follow", "--explain"]), 2)
 
 
 class Choice(HistoryCase):

@@ -1,93 +1,40 @@
 """The live display, through a pseudo-terminal."""
 
-import fcntl
 import os
-import pty
 import re
-import struct
-import subprocess
-import termios
 import unittest
 
 from cli_case import CliCase
-from pipe import PROGRAM
+from terminal import run_on_terminal, set_size
 
 
-class Screen:
-    """As much of a terminal as the display needs: what a person would see in the end, and on the way."""
+class LiveDisplay(CliCase):
+    def run_on_terminal(self, words, columns=70, rows=12, **more):
+        return run_on_terminal(self.pipe, words, columns, rows, **more)
 
-    def __init__(self):
-        self.lines, self.row, self.seen = [""], 0, []
+    def shell(self, name, script, keys=""):
+        """A step that runs a script of the shell."""
+        return f"[[step]]\nid = '{name}'\nuses = 'shell'\n{keys}\nwith.run = '''{script}'''\n"
 
-    def feed(self, text):
-        at = 0
-        while at < len(text):
-            c = text[at]
-            if c == "\x1b" and text[at + 1 : at + 2] == "[":
-                end = at + 2
-                while not text[end].isalpha():
-                    end += 1
-                self.control(text[at + 2 : end], text[end])
-                at = end + 1
-                continue
-            if c == "\n":
-                self.row += 1
-                while len(self.lines) <= self.row:
-                    self.lines.append("")
-            elif c != "\r":
-                self.lines[self.row] += c
-            at += 1
+    def fan_out(self, name, items, keys=None, **params):
+        listed = "[" + ", ".join(f'"{item}"' for item in items) + "]"
+        text = self.scripted(name, keys={"for_each": listed, **(keys or {})}, **params)
+        return text.replace(f'with.name = "{name}"', 'with.name = "${each.key}"')
 
-    def control(self, number, kind):
-        if kind == "A":
-            self.row -= int(number or 1)
-        elif kind == "J":
-            self.seen.append("\n".join(self.lines))
-            self.lines = self.lines[: self.row] + [""]
-        elif kind != "m":
-            raise AssertionError(f"unexpected control sequence {number}{kind}")
-
-    @property
-    def text(self):
-        return "\n".join(self.lines)
-
-
-class Terminal(CliCase):
-    def run_on_terminal(self, words, columns=70, env=None, rows=12):
-        """Runs `pipe` with its stderr on a terminal; gives the exit code, the screen and the raw bytes."""
-        outside, inside = pty.openpty()
-        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        process = subprocess.Popen(
-            [PROGRAM, *map(str, words)],
-            env={**self.pipe.env, "TERM": "xterm", **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=inside,
-        )
-        os.close(inside)
-        raw = b""
-        while True:
-            try:
-                piece = os.read(outside, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            raw += piece
-        os.close(outside)
-        out = process.communicate()[0]
-        screen = Screen()
-        screen.feed(raw.decode().replace("\r\n", "\n"))
-        return process.returncode, screen, raw.decode(), out.decode()
+    def assert_fits(self, screen, columns):
+        for frame in screen.live:
+            for line in frame:
+                self.assertLess(len(line), columns, line)
 
     def test_running_steps_are_redrawn_and_ended_ones_stay(self):
         path = self.pipeline(self.scripted("slow", wait='"700ms"') + '[[step]]\nuses = "noop"\n')
-        code, screen, raw, _ = self.run_on_terminal(["run", path])
-        self.assertEqual(code, 0)
-        self.assertTrue(any("[+] t  0/2  1 running" in seen and "running   slow" in seen for seen in screen.seen), raw)
+        screen = self.run_on_terminal(["run", path])
+        self.assertEqual(screen.code, 0)
+        pattern = r"\[\+\] t  0/2  1 running  0\.\ds\n  running   slow    0\.\ds\n    \| this is slow"
+        self.assertTrue(any(re.fullmatch(pattern, "\n".join(frame)) for frame in screen.live), screen.raw)
         self.assertRegex(
             screen.text,
-            r"^  changed   slow    0\.\ds  slow\n  unchanged noop    0\.0s\nt: changed=1 unchanged=1 failed=0 skipped=0   \d\.\ds\n$",
+            r"^  changed   slow    0\.\ds  slow\n  unchanged noop    \d\.\ds\nt: changed=1 unchanged=1 failed=0 skipped=0   \d\.\ds\n$",
         )
 
     def blobs(self, time='"2s"', sizes=(20_000_000, 100_000_000, 5_000_000)):
@@ -102,9 +49,9 @@ class Terminal(CliCase):
         ):
             with self.subTest(columns=columns, locale=locale):
                 env = {"LC_ALL": locale, "NO_COLOR": "1"}
-                code, screen, raw, _ = self.run_on_terminal(["run", self.blobs()], columns=columns, env=env)
-                self.assertEqual(code, 0, raw)
-                middle = screen.seen[len(screen.seen) // 3].splitlines()
+                screen = self.run_on_terminal(["run", self.blobs()], columns, env=env)
+                self.assertEqual(screen.code, 0, screen.raw)
+                middle = screen.live[len(screen.live) // 3]
                 self.assertRegex(middle[0], r"^\[\+\] t  0/1  1 running  \d\.\ds$")
                 whole = r"^  running   move    \d\.\ds  \d+\.\d MB / 125\.0 MB  \d+\.\d MB/s  \ds left$"
                 self.assertRegex(middle[1], whole)
@@ -112,18 +59,16 @@ class Terminal(CliCase):
                     pattern = rf"^    sha256:00000000000{name}  ({bar}){figures % size}$"
                     self.assertRegex(line, pattern)
                     self.assertEqual(len(re.match(pattern, line)[1]), width)
-                late = screen.seen[-3].splitlines()
-                self.assertEqual(len(late), 4, late)
-                for seen in screen.seen:
-                    self.assertLess(max(map(len, seen.splitlines())), columns)
+                self.assertEqual(len(screen.live[-2]), 4, screen.live[-2])
+                self.assert_fits(screen, columns)
                 self.assertRegex(screen.text, r"^  changed   move    \d\.\ds  moved\nt: changed=1 .*\n$")
-                self.assertNotIn("\x1b[3", raw)
+                self.assertNotIn("\x1b[3", screen.raw)
 
     def test_on_a_small_screen_the_bars_give_way(self):
-        _, screen, raw, _ = self.run_on_terminal(["run", self.blobs()], rows=5)
-        self.assertTrue(any("running   move" in seen for seen in screen.seen), raw)
-        for seen in screen.seen:
-            self.assertLessEqual(len(seen.rstrip("\n").splitlines()), 3, seen)
+        screen = self.run_on_terminal(["run", self.blobs()], rows=5)
+        self.assertTrue(any("running   move" in "\n".join(frame) for frame in screen.live), screen.raw)
+        for frame in screen.live:
+            self.assertLessEqual(len(frame), 3, frame)
 
     def test_piped_a_short_step_is_one_line_and_a_long_one_tells_its_tenths(self):
         self.assertEqual(len(self.pipe.run(["run", self.blobs()]).err.splitlines()), 2)
@@ -141,34 +86,165 @@ class Terminal(CliCase):
                              {(size, "bytes", f"sha256:00000000000{blob}")})  # fmt: skip
             self.assertEqual(told[-1]["done"], size)
 
+    def test_instances_are_one_line_and_only_those_that_fail_have_their_own(self):
+        bad = "[[step]]\nid = 'bad'\nuses = 'shell'\nneeds = []\nfor_each = ['a', 'b', 'c']\nwith.run = 'sleep 0.4; test ${each.key} != b'\n"
+        path = self.pipeline(self.fan_out("many", [f"i{n}" for n in range(6)], wait='"400ms"') + bad)
+        screen = self.run_on_terminal(["run", path, "--jobs", "3"], columns=80, rows=30)
+        self.assertEqual(screen.code, 1, screen.text)
+        pattern = r"  running   many    \d\.\ds  [0-6]/6 done, 3 running\n    \| \[\"i\d\"\] this is i\d\n"
+        self.assertTrue(any(re.search(pattern, "\n".join(frame)) for frame in screen.live), screen.live)
+        self.assertIn('failed    bad["b"]', screen.text)
+        self.assertNotRegex(screen.text, r'changed   (many|bad)\["')
+
+    def test_instances_end_as_one_line(self):
+        screen = self.run_on_terminal(["run", self.pipeline(self.fan_out("many", "abcdef"))])
+        self.assertRegex(screen.text, r"^  changed   many    \d\.\ds  6 changed\nt: changed=6 unchanged=0 ")
+        said = self.pipe.run(["run", self.pipeline(self.fan_out("more", "abcdef"))]).err
+        self.assertEqual(said.count("  changed   more["), 6, said)
+
+    def test_the_last_lines_of_what_runs_stand_below_it(self):
+        path = self.pipeline(self.shell("build", "for i in 1 2 3 4 5 6 7 8 9; do echo line $i; done; sleep 1"))
+        screen = self.run_on_terminal(["run", path], rows=30)
+        middle = screen.live[len(screen.live) // 2]
+        self.assertRegex(middle[1], r"^  running   build    \d\.\ds$")
+        self.assertEqual(middle[2:], [f"    | line {i}" for i in range(4, 10)])
+        self.assertNotIn("| line", screen.text)
+        narrow = self.run_on_terminal(["run", path], rows=4)
+        self.assertRegex(narrow.live[len(narrow.live) // 2][1], r"^  running   build    \d\.\ds  line 9$")
+
+    def test_wide_characters_take_two_columns(self):
+        path = self.pipeline(self.shell("build", "for i in 1 2 3; do printf '이미지를 가져오는 중 🐳 %.0s' 1 2 3 4 5; echo; done; sleep 1"))
+        for columns in (40, 41, 80):
+            screen = self.run_on_terminal(["run", path], columns, rows=20)
+            self.assertEqual(screen.code, 0)
+            for frame in screen.live:
+                self.assertLessEqual(len(frame), 5, frame)  # none has wrapped
+            self.assertTrue(any("이미지를 가져오는" in line for line in screen.live[-2]), screen.live[-2])
+            self.assertNotIn("running", screen.text)
+
+    def test_more_steps_than_rows(self):
+        steps = "".join(self.scripted(f"s{n:02}", keys={"needs": "[]"}, wait='"900ms"') for n in range(30))
+        screen = self.run_on_terminal(["run", self.pipeline(steps), "--jobs", "30"], rows=8)
+        self.assertEqual(screen.code, 0)
+        self.assertTrue(any(frame[-1] == "  and 25 more" for frame in screen.live), screen.live)
+        for frame in screen.live:
+            self.assertLessEqual(len(frame), 7)
+        self.assertEqual(len(re.findall(r"^  changed   s\d\d ", screen.text, re.M)), 30, screen.text)
+        self.assertEqual(screen.text.count("[+]"), 0)
+
+    def test_a_frame_is_one_write_of_what_has_changed(self):
+        path = self.pipeline(self.shell("build", "for i in 1 2 3; do echo line $i; done; sleep 1"))
+        screen = self.run_on_terminal(["run", path], rows=20)
+        frames = screen.raw.split("\x1b[?2026h")
+        self.assertEqual(len(frames) - 1, screen.raw.count("\x1b[?2026l"))
+        later = frames[len(frames) // 2]
+        self.assertIn("running", later)
+        self.assertNotIn("line 2", later)
+        self.assertNotIn("\x1b[?25l", screen.raw)  # the cursor is never hidden: nothing has to bring it back
+
+    def test_another_size(self):
+        wide = "0123456789" * 12
+        path = self.pipeline(self.scripted("first") + self.shell("build", f"x={wide}; for i in 1 2 3; do echo $x; done; sleep 2"))
+        sizes = [(50, 20), (120, 20), (90, 9)]
+
+        def resize(terminal, process, fd):
+            if sizes and len(terminal.frames) % 4 == 3:
+                columns, rows = sizes.pop(0)
+                terminal.resize(columns, rows)
+                set_size(fd, columns, rows)
+
+        screen = self.run_on_terminal(["run", path], columns=120, rows=20, meanwhile=resize)
+        self.assertEqual((screen.code, sizes), (0, []))
+        self.assertEqual(max(map(len, screen.live[-2])), 89)
+        self.assertRegex(screen.text, r"changed   build  .*\n(.*…\n)?t: changed=2 .*\n$")
+
+    def test_ctrl_c_leaves_a_clean_screen(self):
+        path = self.pipeline(self.shell("build", "echo one; sleep 30; echo two") + self.scripted("f", table="finally"))
+        pressed = []
+
+        def press(terminal, process, fd):
+            if not pressed and terminal.frames and "| one" in terminal.frames[-1]:
+                pressed.append(os.write(fd, b"\x03"))
+
+        screen = self.run_on_terminal(["run", path], columns=120, meanwhile=press)
+        self.assertEqual(screen.code, 130)
+        self.assertRegex(
+            screen.text,
+            r"^  cancelled build    \d\.\ds  .*\n  changed   f        \d\.\ds  f\nt: changed=1 .* cancelled=1   \d\.\ds\n"
+            r"go on with: pipe run --resume \S+\n$")  # fmt: skip
+        self.assertEqual(screen.screen.cursor.x, 0)
+        self.assertFalse(screen.screen.cursor.hidden)
+
+    def test_three_times_ctrl_c_too(self):
+        path = self.pipeline(self.shell("build", "trap '' TERM INT; echo one; sleep 30"))
+        presses = []
+
+        def press(terminal, process, fd):
+            if terminal.frames and "| one" in terminal.frames[-1] and len(presses) < 3:
+                presses.append(os.write(fd, b"\x03"))
+
+        screen = self.run_on_terminal(["run", path], meanwhile=press)
+        self.assertEqual(screen.code, 130)
+        self.assertNotIn("running", screen.text)
+        self.assertNotIn("^C", screen.text)
+
     def test_colours_only_where_they_are_wanted(self):
         path = self.pipeline('[[step]]\nuses = "noop"\n')
-        self.assertIn("\x1b[32m", self.run_on_terminal(["run", path])[2])
-        self.assertNotRegex(self.run_on_terminal(["run", path], env={"NO_COLOR": "1"})[2], r"\x1b\[\d+m")
+        self.assertIn("\x1b[32m", self.run_on_terminal(["run", path]).raw)
+        self.assertNotRegex(self.run_on_terminal(["run", path], env={"NO_COLOR": "1"}).raw, r"\x1b\[\d+m")
 
     def test_a_dumb_terminal_gets_plain_lines(self):
         path = self.pipeline('[[step]]\nuses = "noop"\n')
-        _, _, raw, _ = self.run_on_terminal(["run", path], env={"TERM": "dumb"})
-        self.assertNotIn("\x1b", raw)
+        self.assertNotIn("\x1b", self.run_on_terminal(["run", path], env={"TERM": "dumb"}).raw)
 
     def test_no_line_is_wider_than_the_terminal(self):
         path = self.pipeline(self.scripted("a-step-with-a-rather-long-name", wait='"400ms"'))
-        _, screen, _, _ = self.run_on_terminal(["run", path], columns=40)
-        for seen in screen.seen:
-            for line in seen.splitlines():
-                if "running" in line:
-                    self.assertLess(len(line), 40)
+        screen = self.run_on_terminal(["run", path], columns=40)
+        self.assertTrue(screen.live)
+        self.assert_fits(screen, 40)
 
     def test_a_failure_ends_with_its_reason(self):
         path = self.pipeline(self.scripted("a", fail=1, status='"denied"'))
-        code, screen, _, _ = self.run_on_terminal(["run", path])
-        self.assertEqual(code, 1)
-        self.assertIn("error: a: a did not work\n  hint: try again\n", screen.text)
+        screen = self.run_on_terminal(["run", path], columns=200)
+        self.assertEqual(screen.code, 1)
+        self.assertIn("error: a: a did not work\n  hint: try again\n  it was given:\n    name        = a\n", screen.text)
         self.assertIn("    | this is a\n", screen.text)
 
     def test_outputs_go_to_stdout_and_nothing_else_does(self):
         path = self.pipeline(self.scripted("a") + '[outputs]\nname = "${steps.a.name}"\n')
-        self.assertEqual(self.run_on_terminal(["run", path])[3], "name = a\n")
+        self.assertEqual(self.run_on_terminal(["run", path]).out, "name = a\n")
+
+    def test_quiet_says_how_it_ended_and_what_went_wrong(self):
+        path = self.pipeline(self.scripted("a") + self.shell("b", "echo one; echo two >&2; exit 3"))
+        for words in (["--quiet"], ["--quiet", "--output", "plain"]):
+            screen = self.run_on_terminal(["run", path, *words], columns=200, rows=60)
+            self.assertEqual(screen.code, 1)
+            self.assertRegex(
+                screen.text,
+                r"^error: b: .*\n(  hint: .*\n)?  it was given:\n(    .*\n)+  its last lines:\n    \| one\n    \| two\n  log: .*\nt: changed=1 ")
+        self.assertEqual(self.pipe.run(["run", "--quiet", self.pipeline(self.scripted("c"))]).err.count("\n"), 1)
+
+    def test_verbose_says_every_line_with_its_time(self):
+        path = self.pipeline(self.scripted("a") + self.shell("b", "echo one; sleep 0.3; echo two"))
+        screen = self.run_on_terminal(["run", path, "--verbose"])
+        self.assertRegex(screen.text, r"a   0\.\ds \| this is a\n  changed   a .*\nb   0\.\ds \| one\nb   0\.\ds \| two\n  changed   b ")
+        said = self.pipe.run(["run", path, "--verbose"]).err
+        self.assertRegex(said, r"\Aa   0\.0s \| run `scripted`\na   0\.\ds \| this is a\n  changed   a ")
+        together = self.pipe.run(["run", path, "--verbose", "--quiet"])
+        self.assert_code(together, 2)
+        self.assertIn("do not go together", together.err)
+
+
+class Plain(CliCase):
+    def test_what_runs_at_the_same_time_is_said_one_after_the_other(self):
+        steps = "".join(
+            f"[[step]]\nid = '{n}'\nuses = 'shell'\nneeds = []\nwith.run = 'for i in 1 2 3 4 5; do echo {n}$i; sleep 0.2; done'\n"
+            for n in "abc")
+        said = self.pipe.run(["run", self.pipeline(steps)]).err
+        speakers = [line.split()[0] for line in said.splitlines() if " | " in line]
+        self.assertEqual(len(speakers), 15, said)
+        others = "".join(s for s in speakers if s != speakers[0])
+        self.assertEqual(len(re.findall(r"(.)\1*", others)), 2, said)
 
 
 if __name__ == "__main__":

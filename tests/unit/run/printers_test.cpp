@@ -107,6 +107,57 @@ TEST(PlainPrinter, TellsARun) {
             "registry: changed=1 unchanged=1 failed=1 skipped=0 not_run=2 retried=1   6.2s\n");
 }
 
+TEST(PlainPrinter, TellsTheParametersOfAStepThatFailed) {
+  Event e = failed("push");
+  e.params = {{"image", "app:1"},
+              {"to", "localhost:5000/app:1"},
+              {"tags", Value::List()},
+              {"ca", ""},
+              {"password", "***"}};
+  EXPECT_THAT(failure_block(e, Told::nothing, Color::off), HasSubstr("  hint: log in first\n"
+                                                                     "  it was given:\n"
+                                                                     "    image    = app:1\n"
+                                                                     "    to       = localhost:5000/app:1\n"
+                                                                     "    password = ***\n"
+                                                                     "  its last lines:\n"));
+}
+
+TEST(PlainPrinter, KeepsTogetherWhatAStepSays) {
+  TextSink out;
+  PlainPrinter printer(out, Color::off);
+  const auto at = [](Event e, int seconds) {
+    e.time += std::chrono::seconds(seconds);
+    return e;
+  };
+  printer.on(start());
+  for (const char *id : {"pull", "push", "registry"}) printer.on(event(Event::Type::step_started, id));
+  printer.on(log("pull", 2, "one"));
+  printer.on(log("push", 2, "one"));
+  printer.on(log("pull", 2, "two"));
+  EXPECT_EQ(out.text, "pull | one\npull | two\n");
+  printer.on(at(ended("push", State::unchanged, "", {}), 1));
+  EXPECT_THAT(out.text, testing::EndsWith("two\npush | one\n  unchanged push        0.0s\n"));
+  printer.on(at(log("registry", 2, "starts"), 2));
+  printer.on(at(log("pull", 2, "three"), 3));
+  EXPECT_THAT(out.text, testing::EndsWith("\npull | three\n"));
+  printer.on(at(log("pull", 2, "four"), 7));
+  EXPECT_THAT(out.text, testing::EndsWith("\npull | three\nregistry | starts\n")) << "it has waited for long";
+  printer.on(at(log("pull", 3, "old"), 8));
+  EXPECT_THAT(out.text, testing::EndsWith("\nregistry | starts\npull | four\npull | warning: old\n"));
+}
+
+TEST(PlainPrinter, SaysOnlyWhatWentWrongWhereItIsToBeQuiet) {
+  TextSink out;
+  PlainPrinter printer(out, Color::off, Detail::quiet);
+  printer.on(start());
+  printer.on(event(Event::Type::step_started, "pull"));
+  printer.on(log("pull", 2, "fetching"));
+  printer.on(log("pull", 3, "old"));
+  printer.on(ended("pull", State::changed, "9.2 MB", milliseconds(3100)));
+  printer.on(end({.changed = 1}, "ok"));
+  EXPECT_EQ(out.text, "pull | warning: old\nregistry: changed=1 unchanged=0 failed=0 skipped=0   6.2s\n");
+}
+
 TEST(PlainPrinter, TellsProgressEveryFewSecondsOnly) {
   TextSink out;
   PlainPrinter printer(out, Color::off);
@@ -160,7 +211,7 @@ TEST(PlanPrinter, ShowsVerdictsFieldByField) {
   printer.on(last);
   EXPECT_EQ(out.text,
             "  = pull      up to date  sha256:cb52\n"
-            "  ± registry  replace     registry\n"
+            "-/+ registry  replace     registry\n"
             "        image    sha256:9f01 -> sha256:cb52\n"
             "        restart  no -> always\n"
             "  ? push      unknown     needs step `registry`\n"
@@ -183,6 +234,11 @@ class TerminalPrinterTest : public testing::Test {
     printer.tick();
     return out.text;
   }
+  static std::string drawn(const std::string &from, const std::string &lines) {
+    return "\x1b[?2026h" + from + lines + "\x1b[J\x1b[?2026l";
+  }
+  /// The lines of the first frame.
+  std::string lines() { return printable(frame()); }
 };
 
 TEST_F(TerminalPrinterTest, RedrawsRunningStepsInPlace) {
@@ -195,18 +251,49 @@ TEST_F(TerminalPrinterTest, RedrawsRunningStepsInPlace) {
   moved.progress = {7, 0, 2'100'000, 3'400'000, true, "layer"};
   printer.on(moved);
   now += milliseconds(4100);
-  EXPECT_EQ(frame(),
-            "[+] registry  0/3  1 running  4.1s\n"
-            "  running   pull        4.1s  try 2/4  2.1 MB / 3.4 MB\n"
-            "    layer    2.1 MB /   3.4 MB\n");
+  EXPECT_EQ(frame(), drawn("\r\x1b[J",
+                           "[+] registry  0/3  1 running  4.1s\x1b[K\n"
+                           "  running   pull        4.1s  try 2/4  2.1 MB / 3.4 MB\x1b[K\n"
+                           "    layer    2.1 MB /   3.4 MB\x1b[K\n"));
+  EXPECT_EQ(frame(), "") << "nothing has changed";
+  now += milliseconds(1000);
+  EXPECT_EQ(frame(), drawn("\x1b[3A\r",
+                           "[+] registry  0/3  1 running  5.1s\x1b[K\n"
+                           "  running   pull        5.1s  try 2/4  2.1 MB / 3.4 MB\x1b[K\n"
+                           "\n"))
+      << "the third line stands";
   printer.on(ended("pull", State::changed, "9.2 MB", milliseconds(4200)));
-  EXPECT_EQ(frame(),
-            "\x1b[3A\r\x1b[J"
-            "  changed   pull        4.2s  9.2 MB\n"
-            "[+] registry  1/3  0 running  4.1s\n");
+  EXPECT_EQ(frame(), drawn("\x1b[3A\r\x1b[J",
+                           "  changed   pull        4.2s  9.2 MB\n"
+                           "[+] registry  1/3  0 running  5.1s\x1b[K\n"));
+  out.text.clear();
   printer.on(end({.changed = 1}, "ok"));
-  EXPECT_THAT(out.text, testing::EndsWith(
-                            "\x1b[1A\r\x1b[Jregistry: changed=1 unchanged=0 failed=0 skipped=0   6.2s\n"));
+  EXPECT_EQ(out.text,
+            drawn("\x1b[1A\r\x1b[J", "registry: changed=1 unchanged=0 failed=0 skipped=0   6.2s\n"));
+}
+
+TEST_F(TerminalPrinterTest, FoldsTheInstancesOfAStep) {
+  size = {80, 20};
+  Event begin = start();
+  for (const char *id : {"sync[\"a\"]", "sync[\"b\"]", "sync[\"c\"]"})
+    begin.steps.emplace_back(Value::Map{{"id", id}, {"uses", "copy"}, {"step", "sync"}});
+  printer.on(begin);
+  for (const char *id : {"sync[\"a\"]", "sync[\"b\"]"}) {
+    printer.on(event(Event::Type::step_started, id));
+    printer.on(log(id, 2, "copying"));
+  }
+  now += milliseconds(1000);
+  printer.on(failed("sync[\"a\"]"));
+  EXPECT_EQ(frame(), drawn("\r\x1b[J",
+                           "  failed    sync[\"a\"]    0.3s  401 from localhost:5000\n"
+                           "[+] registry  1/6  1 running  1.0s\x1b[K\n"
+                           "  running   sync        1.0s  1/3 done, 1 running, 1 failed\x1b[K\n"
+                           "    | [\"a\"] copying\x1b[K\n"
+                           "    | [\"b\"] copying\x1b[K\n"));
+  printer.on(ended("sync[\"b\"]", State::changed, "2 tags", milliseconds(100)));
+  printer.on(ended("sync[\"c\"]", State::unchanged, "", milliseconds(100)));
+  EXPECT_THAT(frame(),
+              HasSubstr("\x1b[J  failed    sync        1.0s  1 changed, 1 failed, 1 unchanged\n[+]"));
 }
 
 TEST_F(TerminalPrinterTest, NeverDrawsMoreLinesThanThereAreNorWiderOnes) {
@@ -217,7 +304,7 @@ TEST_F(TerminalPrinterTest, NeverDrawsMoreLinesThanThereAreNorWiderOnes) {
     printer.on(e);
     printer.on(log(e.step, 2, std::string(200, 'w')));
   }
-  const std::string drawn = frame();
+  const std::string drawn = lines();
   EXPECT_EQ(std::count(drawn.begin(), drawn.end(), '\n'), 7);
   EXPECT_THAT(drawn, HasSubstr("and 15 more"));
   for (std::string_view rest = drawn; !rest.empty();) {
@@ -241,7 +328,7 @@ TEST_F(TerminalPrinterTest, ShowsTheLargestBlobsThatMoveAndTheWholeOnce) {
   now += milliseconds(2000);
   for (std::uint64_t id = 1; id < 9; ++id) moved(id, id == 8 ? 80'000'000 : 6'000'001, id * 10'000'000);
   moved(0, 128'000'001, 360'000'000);
-  EXPECT_EQ(frame(),
+  EXPECT_EQ(lines(),
             "[+] registry  0/3  1 running  2.0s\n"
             "  running   pull        2.0s  128.0 MB / 360.0 MB  64.0 MB/s  4s left\n"
             "    sha256:000000000002  [===>       ]    6.0 MB /  20.0 MB    3.0 MB/s      5s\n"
@@ -258,7 +345,8 @@ TEST_F(TerminalPrinterTest, FindsItsLinesAgainWhereTheTerminalBecameNarrower) {
   printer.on(log("a-step-with-a-name", 2, std::string(200, 'w')));
   frame();
   size.columns = 30;
-  EXPECT_THAT(frame(), testing::StartsWith("\x1b[4A\r\x1b[J")) << "34 columns are two lines, 59 are two";
+  EXPECT_THAT(frame(), testing::StartsWith("\x1b[?2026h\x1b[6A\r\x1b[J"))
+      << "34, 36 and 59 columns are two lines each";
 }
 
 TEST(Bar, IsAsLongAsWhatHasMoved) {
@@ -299,7 +387,7 @@ TEST(Moving, DoesNotCountWhatWasThereBefore) {
 TEST_F(TerminalPrinterTest, FitsItsFirstLineIntoANarrowTerminal) {
   size.columns = 20;
   printer.on(start());
-  const std::string drawn = frame();
+  const std::string drawn = lines();
   EXPECT_LT(width(first_line(drawn)), 20U) << drawn;
 }
 
@@ -320,12 +408,27 @@ TEST(Printable, LetsNothingTakeOverTheTerminal) {
       << "the C1 form of ESC [";
   EXPECT_EQ(printable("grün ✔"), "grün ✔");
   EXPECT_EQ(printable("cut\x1b["), "cut");
+  EXPECT_EQ(printable("a\xE2\x80\xAE"
+                      "b"),
+            "ab")
+      << "U+202E turns the line around";
+  EXPECT_EQ(printable("\xE4\xB8 x\xFF"), "\xEF\xBF\xBD\xEF\xBF\xBD x\xEF\xBF\xBD");
 }
 
 TEST(Fit, CountsCharactersAndNotBytes) {
   EXPECT_EQ(fit("grün ✔ ok", 9), "grün ✔ ok");
   EXPECT_EQ(fit("grün ✔ ok", 5), "grün…");
   EXPECT_EQ(fit("abc", 0), "");
+}
+
+TEST(Width, CountsColumns) {
+  EXPECT_EQ(width("grün"), 4U);
+  EXPECT_EQ(width("레지스트리"), 10U);
+  EXPECT_EQ(width("镜像🐳"), 6U);
+  EXPECT_EQ(width("e\xCC\x81"), 1U) << "a combining accent";
+  EXPECT_EQ(fit("레지스트리", 9), "레지스트…");
+  EXPECT_EQ(fit("레지스트리", 8), "레지스…") << "the fourth would take the place of the ellipsis";
+  EXPECT_EQ(padded("镜像", 6), "镜像  ");
 }
 
 TEST(Elapsed, ReadsLikeATime) {

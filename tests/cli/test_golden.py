@@ -1,0 +1,261 @@
+"""What people see, whole: on terminals of 80 and 200 columns, and piped. golden/NAME.txt has each of it.
+
+Where a change is meant, renew them and read the difference:
+
+    PIPE_RENEW_GOLDENS=1 ./dev test -R cli.golden; git diff tests/cli/golden
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import unittest
+
+import terminal
+from cli_case import CliCase
+from pipe import Pipe, TEST_PLUGINS
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+ENV = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+CHAIN = """schema = 1
+[pipeline]
+name = "site"
+[[step]]
+id = "pull"
+uses = "echo"
+with.text = "registry:3"
+[[step]]
+id = "copy"
+uses = "noop"
+for_each = ["alpine:3.20", "redis:7"]
+[[step]]
+id = "serve"
+uses = "echo"
+needs = ["pull"]
+with.text = "port 5000"
+[[step]]
+id = "verify"
+uses = "noop"
+needs = ["copy", "serve"]
+[[finally]]
+id = "tidy"
+uses = "noop"
+[outputs]
+image = "${steps.pull.text}"
+"""
+
+FAILS = """schema = 1
+[pipeline]
+name = "site"
+[secrets.token]
+from = [{ env = "TEST_TOKEN" }]
+[vars.text]
+default = "x"
+[[step]]
+id = "prepare"
+uses = "echo"
+with.text = "${vars.text}"
+[[step]]
+id = "build"
+uses = "shell"
+with.run = "echo compiling 이미지; echo 'main.c:3: error: expected ;' >&2; exit 2"
+with.env = { TOKEN = "${secrets.token}" }
+[[step]]
+id = "push"
+uses = "noop"
+"""
+
+PLAN = """schema = 1
+[pipeline]
+name = "site"
+[[step]]
+id = "same"
+uses = "echo"
+with.text = "as it is"
+with.file = "same"
+[[step]]
+id = "edited"
+uses = "echo"
+with.text = "port 5001"
+with.file = "edited"
+[[step]]
+id = "new"
+uses = "echo"
+for_each = ["alpine:3.20", "redis:7"]
+with.text = "hello"
+with.file = "new-${each.key}"
+[[step]]
+id = "start"
+uses = "scripted"
+with.name = "start"
+with.notes = "notes"
+"""
+
+WRONG = """schema = 1
+[pipeline]
+nam = "site"
+[[step]]
+id = "pull"
+uses = "ecoh"
+[[step]]
+id = "tag"
+uses = "echo"
+with.text = 7
+with.colour = "red"
+[[step]]
+id = "push"
+uses = "echo"
+with.text = "${steps.tag.txt}"
+"""
+
+# One fails, two go on; each says something at a time of its own.
+LIVE = """schema = 1
+[pipeline]
+name = "site"
+[[step]]
+id = "prepare"
+uses = "echo"
+with.text = "done"
+[[step]]
+id = "copy"
+uses = "shell"
+needs = ["prepare"]
+for_each = ["0.5", "1.5", "2.5"]
+with.run = "sleep ${each.key}; echo said after ${each.key}; test ${each.key} != 1.5 || exit 1; sleep 3"
+[[step]]
+id = "build"
+uses = "shell"
+needs = ["prepare"]
+with.run = "echo compiling; echo 이미지를 만드는 중 🐳 which takes a while as there is very much to do, and so this line is long; sleep 4.5"
+"""
+
+
+class Golden(CliCase):
+    def setUp(self):
+        super().setUp()
+        self.count = 0
+
+    def fresh(self):
+        """A `pipe` with nothing behind it; its folder's name is masked, so it may have any."""
+        self.count += 1
+        folder = self.folder / str(self.count)
+        folder.mkdir()
+        pipe = Pipe(folder, plugins=[TEST_PLUGINS], env=ENV)
+        for name, text in (("site.toml", CHAIN), ("fails.toml", FAILS), ("plan.toml", PLAN), ("wrong.toml", WRONG), ("live.toml", LIVE)):
+            pipe.write(name, text)
+        pipe.write("same", "as it is")
+        pipe.write("edited", "port 5000")
+        return pipe
+
+    def normalised(self, pipe, data):
+        """Without what differs from run to run, as wide as it was; a folder may have any width."""
+        data = data.replace(str(pipe.folder).encode(), b"/work")
+        data = re.sub(rb"\d{8}T\d{6}\.\d{3}Z", b"20260101T000000.000Z", data)
+        data = re.sub(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", b"2026-01-01 00:00:00", data)
+        return re.sub(rb"\b\d\.\ds", b"0.0s", data)
+
+    def piped(self, pipe, words, env):
+        # One stream, as `2>&1 | cat` has it.
+        process = pipe.start(words, env=env, stderr=subprocess.STDOUT)
+        out = process.communicate(timeout=60)[0]
+        self.assertNotIn(b"\x1b", out)
+        return process.returncode, self.normalised(pipe, out).decode()
+
+    def on_terminal(self, pipe, words, env, columns, rows, frame):
+        case = self
+
+        class Normalised(terminal.Terminal):
+            def feed(self, data):
+                super().feed(case.normalised(pipe, data))
+
+        usual, terminal.Terminal = terminal.Terminal, Normalised
+        try:
+            screen = terminal.run_on_terminal(pipe, words, columns, rows, env=env, stdout=True)
+        finally:
+            terminal.Terminal = usual
+        if frame is None:
+            return screen.code, screen.text
+        shown = [text for text in screen.frames if re.search(frame, text)]
+        self.assertTrue(shown, screen.frames)
+        return screen.code, f"{shown[-1]}\n(and in the end)\n{screen.text}"
+
+    def check(self, name, words, code=0, before=(), env=None, frame=None, rows=40):
+        """Compares what `pipe WORDS` shows; `before`: what is run first; `frame`: of a live display, the last
+        one that this pattern is found in is looked at, too."""
+        text, last = f"$ pipe {' '.join(words)}\n", None
+        for view in ("80 columns", "200 columns", "piped"):
+            pipe = self.fresh()
+            for first in before:
+                pipe.run(first, env=env)
+            if view == "piped":
+                got = self.piped(pipe, words, env)
+            else:
+                got = self.on_terminal(pipe, words, env, int(view.split()[0]), rows, frame)
+            self.assertEqual(got[0], code, got[1])
+            text += f"\n-- {view} --\n" + ("(the same)\n" if got[1] == last else got[1])
+            last = got[1]
+        file = GOLDEN / f"{name}.txt"
+        if os.environ.get("PIPE_RENEW_GOLDENS"):
+            file.write_text(text)
+        self.maxDiff = None
+        self.assertEqual(file.read_text() if file.exists() else "", text, f"{file.name}: see the top of this test")
+
+    def test_run_live(self):
+        self.check("run-live", ["run", "live.toml", "--jobs", "8"], 1, frame=r"(?s)1/3 done, 2 running.*\| \[\"2\.5\"\] said")
+
+    def test_run(self):
+        self.check("run", ["run", "site.toml", "--jobs", "1"])
+
+    def test_run_quiet(self):
+        self.check("run-quiet", ["run", "site.toml", "--quiet"])
+
+    def test_run_verbose(self):
+        self.check("run-verbose", ["run", "site.toml", "--verbose", "--jobs", "1"])
+
+    def test_failure(self):
+        env = {"TEST_TOKEN": "s3cr3t-t0ken"}
+        self.check("failure", ["run", "fails.toml", "--set", "text=it's s3cr3t-t0ken"], 1, env=env)
+
+    def test_resume(self):
+        env = {"TEST_TOKEN": "s3cr3t-t0ken"}
+        self.check("resume", ["run", "--resume", "--explain"], 1, before=[["run", "fails.toml"]], env=env)
+
+    def test_plan(self):
+        self.check("plan", ["plan", "plan.toml", "--exit-code"], 10)
+
+    def test_plan_without_changes(self):
+        self.check("plan-none", ["plan", "site.toml", "--exit-code"])
+
+    def test_check_errors(self):
+        self.check("check-errors", ["check", "wrong.toml"], 3)
+
+    def test_runs(self):
+        self.check("runs", ["runs"], before=[["run", "site.toml"], ["run", "fails.toml"], ["down", "site.toml"], ["step", "noop"]],
+                   env={"TEST_TOKEN": "s3cr3t-t0ken"})
+
+    def test_log(self):
+        self.check("log", ["log", "last"], before=[["run", "fails.toml"]], env={"TEST_TOKEN": "s3cr3t-t0ken"})
+
+    def test_graph(self):
+        self.check("graph", ["graph", "site.toml"])
+
+    def test_step(self):
+        self.check("step", ["step", "echo", "--text", "hello", "--file", "greeting"])
+
+    def test_step_help(self):
+        self.check("step-help", ["step", "echo", "--help"])
+
+    def test_plugins(self):
+        self.check("plugins-show", ["plugins", "show", "echo"])
+
+    def test_typo(self):
+        self.check("typo", ["rum", "site.toml"], 2)
+
+    def test_help(self):
+        self.check("help", ["help"])
+        self.check("help-run", ["help", "run"])
+
+
+if __name__ == "__main__":
+    unittest.main()
