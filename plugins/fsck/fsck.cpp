@@ -163,11 +163,12 @@ void check_folder(Run &run, const std::string &folder) {
   }
   tell(run, {.tags = found.images, .blobs = found.blobs, .bytes = found.bytes}, broken);
   if (!broken.empty())
-    throw Error(PIPE_E_MISMATCH, fmt::format("{} is damaged{}", folder, list_of(broken)),
-                fmt::format("`PIPE_STORE={} pipe image fsck --repair` moves what is damaged out of the way; then "
-                            "fill the folder again as before (sync, registry-backup.toml): what is missing, and "
-                            "no more, is fetched",
-                            folder));
+    throw Error(
+        PIPE_E_MISMATCH, fmt::format("{} is damaged{}", folder, list_of(broken)),
+        fmt::format("`PIPE_STORE={} pipe image fsck --repair` moves what is damaged out of the way; then "
+                    "fill the folder again as before (sync, registry-backup.toml): what is missing, and "
+                    "no more, is fetched",
+                    folder));
   run.verdict(Verdict::up_to_date,
               fmt::format("{} in {} are sound: {}, {}", count_text(found.images, "image"), folder,
                           count_text(found.blobs, "blob"), bytes_text(found.bytes)));
