@@ -63,7 +63,6 @@ class HtmlReport final : public Report {
 
  private:
   ReportFile file_;
-  bool is_first_ = true;
   std::string pipeline_;
   Value::List steps_;
 };
