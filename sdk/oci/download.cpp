@@ -128,8 +128,8 @@ class Download::Ranges {
 };
 
 void Download::run() {
-  // An earlier run got all and failed after that: a range from the end on is none (RFC 9110, section 14.1.2), and
-  // Distribution's 416 to it promises a body that never comes.
+  // An earlier run got all and failed after that: a range from the end on is none (RFC 9110, section 14.1.2),
+  // and Distribution's 416 to it promises a body that never comes.
   if (done() && blob_.size > 0) return;
   int tries = 0;
   for (std::uint64_t before = at_;; before = at_) {

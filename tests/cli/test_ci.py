@@ -121,7 +121,7 @@ class Github(CiCase):
         self.assertEqual(seen, [b"::group::slow\n", b"slow | begun\n"])
 
     def test_warnings_and_notices(self):
-        steps = self.echo("warns", "x") + f'with.secret = "${{secrets.token}}"\nwith.tell = true\n'
+        steps = self.echo("warns", "x") + 'with.secret = "${secrets.token}"\nwith.tell = true\n'
         head = '[secrets.token]\nfrom = [{ env = "TEST_TOKEN" }]\n'
         result = self.github("run", self.pipeline(steps, head), TEST_TOKEN="s3cr3t-t0ken")
         self.assert_code(result, 0)
