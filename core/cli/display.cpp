@@ -76,21 +76,20 @@ Display::Display(const SessionOptions &options)
     show<JsonPrinter>(out_, in_github_);
   } else if (options.operation == Operation::plan || options.dry_run) {
     show<PlanPrinter>(out, err(), color_of(STDOUT_FILENO), options.detail);
-  } else if (options.detail == Detail::quiet) {
+  } else if (mode == OutputMode::plain || mode == OutputMode::json || options.detail == Detail::quiet) {
+    // `pipe step --output json`: stdout has the outputs, and nothing else.
     show<PlainPrinter>(err(), color_of(STDERR_FILENO), options.detail);
   } else if (mode == OutputMode::terminal) {
     show<TerminalPrinter>(
         err_, color_of(STDERR_FILENO), [] { return terminal_size(STDERR_FILENO); },
         [] { return std::chrono::steady_clock::now(); }, terminal_glyphs(), options.detail);
-  } else if (mode == OutputMode::github || mode == OutputMode::gitlab) {
+  } else {
     if (mode == OutputMode::github) {
       marks_ = std::make_unique<GithubFolds>();
     } else {
       marks_ = std::make_unique<GitlabFolds>();
     }
     show<FoldedPrinter>(err_, err(), *marks_, log_color(), options.detail);
-  } else {
-    show<PlainPrinter>(err(), color_of(STDERR_FILENO), options.detail);
   }
   if (mode == OutputMode::github) show<GithubAnnotations>(err_);
 }

@@ -36,6 +36,10 @@ int timeout_ms(std::optional<TimePoint> until) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
 }
 
+extern "C" void end_at_once(int number) {
+  ::_exit(128 + number);
+}
+
 }  // namespace
 
 ProcessRunner::ProcessRunner(Zygote &zygote, Memory &memory) : memory_(memory) {
@@ -57,10 +61,13 @@ ProcessRunner::ProcessRunner(Zygote &zygote, Memory &memory) : memory_(memory) {
 
 ProcessRunner::~ProcessRunner() {
   for (const auto &[number, child] : children_) child.from->zygote.signal(number, SIGKILL);
-  // One more Ctrl-C that came while the run was ending has nothing left to end.
+  // One more Ctrl-C that comes while the run is ending has nothing left to end but `pipe` itself, with
+  // the exit code that it has then anyway.
   signalfd_siginfo late{};
   while (::read(signals_.get(), &late, sizeof late) > 0) {
   }
+  if (interrupted_)
+    for (const int number : {SIGINT, SIGTERM}) ::signal(number, end_at_once);
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
@@ -181,6 +188,7 @@ void ProcessRunner::poll(std::optional<TimePoint> until, std::vector<Happening> 
 void ProcessRunner::read_signals(std::vector<Happening> &happenings) {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    interrupted_ = true;
     happenings.emplace_back().interrupt = static_cast<int>(info.ssi_signo);
   }
 }

@@ -70,6 +70,7 @@ class ProcessRunner final : public StepRunner {
 
   Memory &memory_;
   UniqueFd signals_;
+  bool interrupted_ = false;
   sigset_t before_{};
   std::uint32_t spawned_ = 0;
   std::map<std::uint32_t, Child> children_;  // by number

@@ -26,6 +26,7 @@ struct Params : oci::RegistryParams {
   std::optional<Path> folder;
   std::vector<std::string> repositories;
   bool content = false;
+  std::int64_t min_tags = 0;
 };
 
 struct Outputs {
@@ -49,7 +50,12 @@ constexpr Schema kFsck{
             field("content", &Params::content,
                   {.help = "Fetch every blob and hash it; without, it is asked whether the registry has "
                            "them, in their size",
-                   .fallback = "false"})},
+                   .fallback = "false"}),
+            field("min_tags", &Params::min_tags,
+                  {.help = "Fewer tags than these are a failure, such as after a move from where they were "
+                           "counted",
+                   .min = 0,
+                   .fallback = "0"})},
         oci::kRegistryFields),
     std::tuple{field("repositories", &Outputs::repositories, {.help = "Repositories that were looked at"}),
                field("tags", &Outputs::tags, {.help = "Tags (of a folder: names)"}),
@@ -103,6 +109,16 @@ std::string list_of(const std::vector<Broken> &broken) {
   return text;
 }
 
+/// That what is left is sound says nothing of what is gone.
+void reject_too_few(const Totals &totals, const Params &p) {
+  if (static_cast<std::int64_t>(totals.tags) >= p.min_tags) return;
+  const std::string &where = p.registry ? *p.registry : p.folder->value;
+  throw Error(PIPE_E_MISMATCH,
+              fmt::format("{} has {}, and at least {} should be there", where, count_text(totals.tags, "tag"),
+                          p.min_tags),
+              "does it look for its images where they are (its storage settings, its volume)?");
+}
+
 void check_registry(Run &run, const Params &p) {
   oci::Registry registry(*p.registry, p.registry_options(), run);
   fsck::RegistryCheck look(registry, p.content, run);
@@ -135,6 +151,7 @@ void check_registry(Run &run, const Params &p) {
                   "are sent, the others are found. If garbage was collected, restart the registry first: it "
                   "keeps blob descriptors in memory");
   }
+  reject_too_few(totals, p);
   run.verdict(Verdict::up_to_date,
               fmt::format("{} in {} are {}: {}, {}, {}", count_text(totals.tags, "tag"),
                           totals.repositories == 1 ? "1 repository"
@@ -143,7 +160,8 @@ void check_registry(Run &run, const Params &p) {
                           count_text(totals.blobs, "blob"), bytes_text(totals.bytes)));
 }
 
-void check_folder(Run &run, const std::string &folder) {
+void check_folder(Run &run, const Params &p) {
+  const std::string &folder = p.folder->value;
   if (!std::filesystem::exists(std::filesystem::path(folder) / "oci-layout"))
     throw Error(PIPE_E_NOT_FOUND, folder + " is no folder with images (an OCI layout)", "check the path");
   const oci::StoreCheck found = oci::check_store(oci::Store(folder), run);
@@ -161,7 +179,8 @@ void check_folder(Run &run, const std::string &folder) {
     if (flaw.images.empty())
       broken.push_back({.repository = folder, .tag = {}, .digest = {}, .problems = {what}});
   }
-  tell(run, {.tags = found.images, .blobs = found.blobs, .bytes = found.bytes}, broken);
+  const Totals totals{.tags = found.images, .blobs = found.blobs, .bytes = found.bytes};
+  tell(run, totals, broken);
   if (!broken.empty())
     throw Error(
         PIPE_E_MISMATCH, fmt::format("{} is damaged{}", folder, list_of(broken)),
@@ -169,6 +188,7 @@ void check_folder(Run &run, const std::string &folder) {
                     "fill the folder again as before (sync, registry-backup.toml): what is missing, and "
                     "no more, is fetched",
                     folder));
+  reject_too_few(totals, p);
   run.verdict(Verdict::up_to_date,
               fmt::format("{} in {} are sound: {}, {}", count_text(found.images, "image"), folder,
                           count_text(found.blobs, "blob"), bytes_text(found.bytes)));
@@ -182,7 +202,7 @@ void plan(Run &run, const Params &p) {
 
 void run(Run &run, const Params &p) {
   check(p);
-  p.registry ? check_registry(run, p) : check_folder(run, p.folder->value);
+  p.registry ? check_registry(run, p) : check_folder(run, p);
 }
 
 }  // namespace

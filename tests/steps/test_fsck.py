@@ -87,6 +87,11 @@ class Sound(FsckTest):
         self.assertEqual(self.there.request("DELETE", f"/v2/team/app/manifests/{ONE.digest}")[0], 202)
         self.assertEqual(self.fsck()["tags"], 0)
 
+    def test_less_than_there_was_is_a_failure(self):
+        self.fill()
+        self.assertEqual(self.fsck(min_tags=6)["tags"], 6)
+        self.failure("fsck", "has 6 tags, and at least 7", registry=self.there.address, min_tags=7)
+
     def test_plan_asks_nothing(self):
         self.fill()
         self.there.forget_requests()
@@ -179,6 +184,7 @@ class Folder(StepTest):
         folder = write_layout(self.folder / "backup", **{"r.lan/team/app:1": ONE, "r.lan/team/app:2": TWO})
         outputs = self.step("fsck", folder=folder)
         self.assertEqual((outputs["tags"], outputs["broken"]), (2, 0))
+        self.failure("fsck", "has 2 tags, and at least 3", folder=folder, min_tags=3)
         FsckTest.flip(folder / "blobs/sha256" / TWO.layers[0]["digest"].removeprefix("sha256:"))
         said = self.failure("fsck", r"is damaged", r"r.lan/team/app:2: ", folder=folder)
         self.assertNotIn("app:1", said)
