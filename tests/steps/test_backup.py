@@ -16,7 +16,8 @@ from pipe import SOURCE
 from registries import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Answer, Image, Index, Registry
 from steps import StepTest
 
-BACKUP, RESTORE = (SOURCE / "pipelines" / f"registry-{name}.toml" for name in ("backup", "restore"))
+BACKUP = SOURCE / "pipelines/registry-backup.toml"
+RESTORE = SOURCE / "pipelines/registry-restore.toml"
 GUIDE = SOURCE / "docs/guide/backup.md"
 APP = Image(sizes=(4000, 500), seed=700)
 LIB = Image(sizes=(3000,), seed=701, docker=True)
