@@ -13,7 +13,7 @@ from pipe import PROGRAM, SOURCE, Pipe
 from registries import Image, Registry
 
 PAGE = (SOURCE / "docs/guide/ci.md").read_text()
-FILES = dict(re.findall(r"^<!-- (\S+) -->\n```\w+\n(.*?)^```$", PAGE, re.M | re.S))
+FILES = dict(re.findall(r"^<!-- yours: (\S+) -->\n```\w+\n(.*?)^```$", PAGE, re.M | re.S))
 PIPELINE = re.search(r"^```toml\n(schema = 1\n.*?)^```$", PAGE, re.M | re.S)[1]
 COMMANDS = re.findall(r"^```\n(pipe export [^…]*?)^```$", PAGE, re.M | re.S)
 
