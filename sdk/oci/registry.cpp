@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "json.hpp"
 #include "registry_error.hpp"
@@ -140,6 +142,13 @@ Manifest Registry::State::read_manifest(const std::string &repository, const std
   }
 }
 
+/// Distribution 2 empties a manifest's link before it writes it again. Whoever puts an index at that moment
+/// is told that a child, which has long been there, has no digest and is unknown.
+static bool is_torn(const http::Response &response) {
+  return response.status == 400 && response.body.find("DIGEST_INVALID") != std::string::npos &&
+         response.body.find("MANIFEST_BLOB_UNKNOWN") != std::string::npos;
+}
+
 bool Registry::put_manifest(const std::string &repository, const std::string &reference,
                             const Manifest &manifest) {
   const std::string name = state_->named(repository, reference);
@@ -158,7 +167,10 @@ bool Registry::put_manifest(const std::string &repository, const std::string &re
   http::Response response = state_->session.send(call);
   std::string there = stored_as(response);
   // What was damaged on its way must not stay under the tag.
-  for (int tries = 1; response.status < 300 && there != manifest.digest.str() && tries < kMaxPuts; ++tries) {
+  for (int tries = 1; tries < kMaxPuts; ++tries) {
+    const bool torn = is_torn(response);
+    if (!torn && (response.status >= 300 || there == manifest.digest.str())) break;
+    if (torn) std::this_thread::sleep_for(std::chrono::milliseconds(100) * tries);
     response = state_->session.send(call);
     there = stored_as(response);
   }

@@ -1,5 +1,6 @@
 """`push` against Debian's docker-registry, token servers, files, and skopeo as the other side."""
 
+import json
 import subprocess
 import unittest
 
@@ -247,6 +248,18 @@ class OtherRegistries(PushTest):
 
         with FakeRegistry(fault=silent) as registry:
             self.failure("push", r"and the registry has sha256:", image=self.image, to=f"{registry.address}/app:1")
+
+    def test_a_child_that_the_registry_is_just_writing_again_is_waited_for(self):
+        torn = {"errors": [{"code": "DIGEST_INVALID"}, {"code": "MANIFEST_BLOB_UNKNOWN"}]}
+        answers = [Answer(400, json.dumps(torn))]
+
+        def busy(request):
+            return answers.pop() if answers and request.method == "PUT" and "/manifests/" in request.path else None
+
+        with FakeRegistry(fault=busy) as registry:
+            self.step("push", image=self.image, to=f"{registry.address}/app:1")
+            self.assertIn("1", registry.manifests["app"])
+        self.assertEqual(answers, [])
 
     def test_says_what_a_proxy_that_limits_uploads_means(self):
         def limit(request):
