@@ -150,7 +150,7 @@ class Golden(CliCase):
 
     def normalised(self, pipe, data):
         """Without what differs from run to run, as wide as it was; a folder may have any width."""
-        data = data.replace(str(pipe.folder).encode(), b"/work")
+        data = data.replace(str(pipe.folder).encode(), b"/site")
         data = data.replace(str(BUILD).encode(), b"/build")
         data = re.sub(rb"\d{8}T\d{6}\.\d{3}Z", b"20260101T000000.000Z", data)
         data = re.sub(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", b"2026-01-01 00:00:00", data)
