@@ -15,6 +15,13 @@ namespace {
 
 constexpr int kMaxPuts = 3;
 
+/// Distribution 2 empties a manifest's link before it writes it again. Whoever puts an index at that moment
+/// is told that a child, which has long been there, has no digest and is unknown.
+bool is_torn(const http::Response &response) {
+  return response.status == 400 && response.body.find("DIGEST_INVALID") != std::string::npos &&
+         response.body.find("MANIFEST_BLOB_UNKNOWN") != std::string::npos;
+}
+
 const std::string &accept_manifests() {
   static const std::string all =
       fmt::format("{}, {}, {}, {}", kOciIndex, kOciManifest, kDockerList, kDockerManifest);
@@ -140,13 +147,6 @@ Manifest Registry::State::read_manifest(const std::string &repository, const std
   } catch (const sdk::Error &error) {
     throw sdk::Error(error.status, fmt::format("{}: {}", name, error.message), error.hint);
   }
-}
-
-/// Distribution 2 empties a manifest's link before it writes it again. Whoever puts an index at that moment
-/// is told that a child, which has long been there, has no digest and is unknown.
-static bool is_torn(const http::Response &response) {
-  return response.status == 400 && response.body.find("DIGEST_INVALID") != std::string::npos &&
-         response.body.find("MANIFEST_BLOB_UNKNOWN") != std::string::npos;
 }
 
 bool Registry::put_manifest(const std::string &repository, const std::string &reference,
