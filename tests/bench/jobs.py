@@ -271,7 +271,7 @@ class Jobs:
             return ["skopeo", "--insecure-policy", "sync", "--src", "yaml", "--dest", "docker", "--src-tls-verify=false",
                     "--dest-tls-verify=false", wanted, site.target.host]  # fmt: skip
 
-        job = self._job("sync 500 tags, nothing new", ours, peer, None, "≤ 0.15 × peer", setup)
+        job = self._job("sync 500 tags, nothing new", ours, peer, None, "≤ 0.10 × peer", setup)
         job.units = 500
         yield job
 
