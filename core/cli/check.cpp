@@ -1,4 +1,5 @@
 #include "core/base/error.hpp"
+#include "core/cli/ci.hpp"
 #include "core/cli/print.hpp"
 #include "core/cli/session.hpp"
 #include "core/cli/verbs.hpp"

@@ -1,4 +1,5 @@
 #include "core/cli/display.hpp"
+#include "core/cli/ci.hpp"
 
 #include "core/cli/print.hpp"
 #include "core/report/json_event.hpp"

@@ -1,6 +1,7 @@
 #pragma once
 // What of a run goes to standard output and standard error.
-#include "core/cli/session.hpp"
+#include "core/base/error.hpp"
+#include "core/cli/session_options.hpp"
 #include "core/report/folded.hpp"
 #include "core/report/github.hpp"
 

@@ -1,6 +1,7 @@
 // `pipe export`: a file of a CI service for a pipeline.
 #include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
+#include "core/cli/ci.hpp"
 #include "core/cli/ci_job.hpp"
 #include "core/cli/print.hpp"
 #include "core/cli/session.hpp"

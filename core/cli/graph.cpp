@@ -1,5 +1,6 @@
 #include "core/report/graph.hpp"
 #include "core/base/error.hpp"
+#include "core/cli/ci.hpp"
 #include "core/cli/print.hpp"
 #include "core/cli/session.hpp"
 #include "core/cli/verbs.hpp"

@@ -1,12 +1,13 @@
 #include "core/run/host.hpp"
 
+#include "core/run/loaded_plugin.hpp"
+#include "core/run/plugin_value.hpp"
+
 #include <fmt/core.h>
 #include <pipe/plugin.h>
 #include <poll.h>
-#include <boost/dll/shared_library.hpp>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <list>
@@ -20,116 +21,9 @@ using std::chrono::steady_clock;
 
 // What people see moves ten times a second at most; so do the reports of it.
 constexpr std::chrono::milliseconds kProgressInterval{100};
-constexpr int kMaxDepth = 32;
 
-std::string_view view(pipe_str s) {
-  return s.data == nullptr ? std::string_view() : std::string_view(s.data, s.size);
-}
 std::string copy(pipe_str s) {
   return std::string(view(s));
-}
-pipe_str borrow(std::string_view s) {
-  return {s.data(), s.size()};
-}
-
-/// Values as a plugin sees them. What they point to lives as long as the operation.
-class Lender {
- public:
-  pipe_value lend(const Value &value) {
-    pipe_value result{};
-    switch (value.kind()) {
-      case Value::Kind::null:
-        break;
-      case Value::Kind::boolean:
-        result.kind = PIPE_BOOL;
-        result.as.i = value.as_bool() ? 1 : 0;
-        break;
-      case Value::Kind::integer:
-        result.kind = PIPE_INT;
-        result.as.i = value.as_int();
-        break;
-      case Value::Kind::number:
-        result.kind = PIPE_FLOAT;
-        result.as.f = value.as_number();
-        break;
-      case Value::Kind::string:
-        result.kind = PIPE_STRING;
-        result.as.s = borrow(value.as_string());
-        break;
-      case Value::Kind::list: {
-        std::vector<pipe_value> items;
-        for (const Value &item : value.as_list()) items.push_back(lend(item));
-        keep(result, PIPE_LIST, std::move(items));
-        break;
-      }
-      case Value::Kind::map: {
-        std::vector<pipe_value> items;
-        for (const auto &[key, item] : value.as_map()) {
-          pipe_value name{};
-          name.kind = PIPE_STRING;
-          name.as.s = borrow(key);
-          items.push_back(name);
-          items.push_back(lend(item));
-        }
-        keep(result, PIPE_MAP, std::move(items));
-        break;
-      }
-    }
-    return result;
-  }
-
- private:
-  void keep(pipe_value &to, pipe_kind kind, std::vector<pipe_value> items) {
-    const std::vector<pipe_value> &kept = arrays_.emplace_back(std::move(items));
-    to.kind = kind;
-    to.as.list.items = kept.data();
-    to.as.list.count = kept.size();
-  }
-  std::list<std::vector<pipe_value>> arrays_;  // a deque takes memory even if it is empty
-};
-
-/// A copy of a plugin's value; false for one that is malformed.
-bool take(const pipe_value &from, Value &to, int depth = 0) {
-  if (depth > kMaxDepth) return false;
-  switch (from.kind) {
-    case PIPE_NULL:
-      to = Value();
-      return true;
-    case PIPE_BOOL:
-      to = from.as.i != 0;
-      return true;
-    case PIPE_INT:
-      to = std::int64_t{from.as.i};
-      return true;
-    case PIPE_FLOAT:
-      to = from.as.f;
-      return true;
-    case PIPE_STRING:
-      to = view(from.as.s);
-      return true;
-    case PIPE_LIST: {
-      Value::List list(from.as.list.count);
-      for (std::size_t i = 0; i < list.size(); ++i) {
-        if (!take(from.as.list.items[i], list[i], depth + 1)) return false;
-      }
-      to = std::move(list);
-      return true;
-    }
-    case PIPE_MAP: {
-      if (from.as.list.count % 2 != 0) return false;
-      Value::Map map;
-      for (std::size_t i = 0; i < from.as.list.count; i += 2) {
-        const pipe_value &key = from.as.list.items[i];
-        if (key.kind != PIPE_STRING) return false;
-        map.emplace_back(copy(key.as.s), Value());
-        if (!take(from.as.list.items[i + 1], map.back().second, depth + 1)) return false;
-      }
-      to = std::move(map);
-      return true;
-    }
-    default:
-      return false;
-  }
 }
 
 const Value *member(const Value::Map &map, std::string_view name) {
@@ -317,80 +211,6 @@ constexpr pipe_host_v1 kHost{
     .extension = host_extension,
 };
 
-/// Why a plugin cannot do what it is asked.
-struct LoadProblem {
-  std::string message, hint;
-};
-
-struct Loaded {
-  std::string path = {};
-  boost::dll::shared_library library = {};
-  const pipe_plugin_v1 *entry = nullptr;
-};
-
-/// Few, and so no map. Leaked on purpose: OpenSSL, thread-local destructors and others break when a library
-/// goes away.
-std::list<Loaded> &loaded_plugins() {
-  static auto &loaded = *new std::list<Loaded>;
-  return loaded;
-}
-
-const pipe_plugin_v1 &load(const std::string &path) {
-  using boost::dll::load_mode::rtld_local;
-  using boost::dll::load_mode::rtld_now;
-  std::list<Loaded> &all = loaded_plugins();
-  const auto known = std::ranges::find(all, path, &Loaded::path);
-  Loaded &plugin = known != all.end() ? *known : all.emplace_back(Loaded{.path = path});
-  if (plugin.entry != nullptr) return *plugin.entry;
-  try {
-    plugin.library.load(path, rtld_now | rtld_local);
-    plugin.entry = &plugin.library.get<const pipe_plugin_v1>("pipe_plugin_entry_v1");
-    return *plugin.entry;
-  } catch (const std::exception &e) {
-    // Boost.DLL wraps what dlerror said in words of its own.
-    std::string why = e.what();
-    constexpr std::string_view kMark = "dlerror system message: ";
-    if (const auto at = why.find(kMark); at != std::string::npos) {
-      why = why.substr(at + kMark.size());
-      why = why.substr(0, why.rfind(')'));
-    }
-    throw LoadProblem{fmt::format("{} cannot be loaded: {}", path, why),
-                      "rebuild the plugin, or install the library that it lacks"};
-  }
-}
-
-bool is_of_this_abi(const pipe_plugin_v1 &plugin) {
-  return plugin.size >= sizeof(pipe_plugin_v1) && plugin.abi_major == PIPE_ABI_MAJOR &&
-         plugin.abi_minor <= PIPE_ABI_MINOR && plugin.steps != nullptr;
-}
-
-pipe_operation find_operation(const StepOrder &order) {
-  const pipe_plugin_v1 &plugin = load(order.plugin);
-  if (!is_of_this_abi(plugin)) {
-    throw LoadProblem{
-        fmt::format("plugin '{}' ({}) was built for pipe ABI {}.{}; this pipe provides {}.{}", order.uses,
-                    order.plugin, plugin.abi_major, plugin.abi_minor, PIPE_ABI_MAJOR, PIPE_ABI_MINOR),
-        "update pipe, or rebuild the plugin with its SDK"};
-  }
-  for (const pipe_step_v1 *const *at = plugin.steps; *at != nullptr; ++at) {
-    const pipe_step_v1 &step = **at;
-    if (order.uses != step.name) continue;
-    // A table from an older SDK may end before the later operations.
-    const auto has = [&step](std::size_t offset) { return step.size >= offset + sizeof(pipe_operation); };
-    switch (order.operation) {
-      case Operation::plan:
-        return has(offsetof(pipe_step_v1, plan)) ? step.plan : nullptr;
-      case Operation::run:
-        return has(offsetof(pipe_step_v1, run)) ? step.run : nullptr;
-      case Operation::undo:
-        return has(offsetof(pipe_step_v1, undo)) ? step.undo : nullptr;
-    }
-  }
-  throw LoadProblem{
-      fmt::format("{} holds no step '{}', though its metadata says so", order.plugin, order.uses),
-      "rebuild the plugin"};
-}
-
 Status perform(const StepOrder &order, HostLink &link) {
   const pipe_operation operation = find_operation(order);
   if (operation == nullptr) {
@@ -415,26 +235,6 @@ Status perform(const StepOrder &order, HostLink &link) {
 }
 
 }  // namespace
-
-bool load_plugin(const std::string &path) {
-  try {
-    load(path);
-    return true;
-  } catch (const LoadProblem &) {
-    return false;
-  }
-}
-
-void touch_plugins() {
-  for (const Loaded &plugin : loaded_plugins()) {
-    if (plugin.entry == nullptr || !is_of_this_abi(*plugin.entry)) continue;
-    for (const pipe_step_v1 *const *at = plugin.entry->steps; *at != nullptr; ++at) {
-      [[maybe_unused]] const volatile char name = *(*at)->name;
-      if ((*at)->run == nullptr) continue;
-      [[maybe_unused]] const volatile char code = *reinterpret_cast<const volatile char *>((*at)->run);
-    }
-  }
-}
 
 Status run_operation(const StepOrder &order, HostLink &link) noexcept {
   Status status = Status::internal;

@@ -1,5 +1,5 @@
 #pragma once
-// The side of the plugin contract that the runner plays: loads a plugin and runs one operation of it.
+// The side of the plugin contract that the runner plays: the functions that an operation of a plugin calls.
 #include "core/run/message.hpp"
 
 namespace pipes {
@@ -14,15 +14,6 @@ class HostLink {
   /// Readable once the operation should stop.
   virtual int cancel_fd() const = 0;
 };
-
-/// Loads a plugin ahead: operations of it, here and in processes that are forked from this one, find it
-/// loaded. False: it cannot be, which the operation will say in full. The library is never unloaded, as
-/// some can't be.
-bool load_plugin(const std::string &path);
-
-/// Looks at what an operation of a plugin that is loaded begins with, so that its memory is there when one
-/// comes.
-void touch_plugins();
 
 /// Loads the plugin of `order`, unless it is, and runs the operation in this process. The last report that it
 /// sends is a DoneReport, with what is returned.

@@ -1,6 +1,7 @@
 #include "core/run/step_process.hpp"
 
 #include "core/run/host.hpp"
+#include "core/run/loaded_plugin.hpp"
 #include "core/run/packets.hpp"
 #include "core/run/wire.hpp"
 

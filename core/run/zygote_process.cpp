@@ -1,7 +1,7 @@
 #include "core/run/zygote_process.hpp"
 
 #include "core/run/environment.hpp"
-#include "core/run/host.hpp"
+#include "core/run/loaded_plugin.hpp"
 #include "core/run/plugin_effects.hpp"
 #include "core/run/step_process.hpp"
 #include "core/run/wire.hpp"
