@@ -116,6 +116,15 @@ class Secrets(CliCase):
         result = self.pipe.run(["step", "echo", "--text", "https://me:pw12345@host/v2/"])
         self.assertIn("https://***@host/v2/", result.out)
 
+    def test_a_commands_own_pipes_break_in_silence(self):
+        path = self.pipeline(
+            '[secrets.pw]\nfrom = [{ command = ["sh", "-c", "yes s3cr3t-t0ken | head -n 1"] }]\n'
+            '[[step]]\nuses = "echo"\nwith.text = "x"\nwith.secret = "${secrets.pw}"\n'
+        )
+        result = self.pipe.run(["run", path])
+        self.assert_code(result, 0)
+        self.assertNotIn("Broken pipe", result.err)
+
     def test_a_command_that_does_not_end_is_given_up(self):
         for script in "exec sleep 30", "exec >&-; exec sleep 30":
             path = self.pipeline(
