@@ -44,18 +44,6 @@ std::chrono::milliseconds wait_time(const Arguments &arguments) {
   return std::chrono::milliseconds(*wait);
 }
 
-const std::vector<std::string> &words_of(const Arguments &arguments, const Verb &verb, std::size_t least,
-                                         std::size_t most) {
-  const std::vector<std::string> &words = arguments.words();
-  if (words.size() < least)
-    throw Error(Exit::usage, fmt::format("`pipe {}` needs more words", verb.name),
-                fmt::format("usage: pipe {} {}", verb.name, verb.usage));
-  if (words.size() > most)
-    throw Error(Exit::usage, fmt::format("`{}` is one word too many for `pipe {}`", words[most], verb.name),
-                fmt::format("usage: pipe {} {}", verb.name, verb.usage));
-  return words;
-}
-
 oci::Store open_store() {
   const std::filesystem::path path = oci::Store::default_path();
   if (!oci::Store::exists(path))

@@ -43,10 +43,6 @@ auto usage(Parse &&parse) {
   }
 }
 
-/// The words after the options, of which there must be from `least` to `most`. `usage` is the verb's own.
-const std::vector<std::string> &words_of(const Arguments &, const Verb &, std::size_t least,
-                                         std::size_t most);
-
 /// The store that is there. Throws Error: none is made by looking for it.
 oci::Store open_store();
 /// The image of the store that a person means. Throws Error that says what may have been meant.

@@ -77,8 +77,7 @@ int run(const Words &words) {
   if (!args) return 0;
   const Service &service = find_service(args->words());
   if (args->words().size() < 2) throw Error(Exit::usage, "which pipeline file?", "`--help` shows an example");
-  if (args->words().size() > 2)
-    throw Error(Exit::usage, fmt::format("`{}` is one word too many", args->words()[2]));
+  words_of(*args, kExport, 0, 2);
   const std::optional<std::string> to = args->value("to");
   if (args->has("check") && !to)
     throw Error(Exit::usage, "`--check` needs `--to`: the file that it looks at");

@@ -114,10 +114,7 @@ class StepLines final : public EventSink {
 int run(const Words &words) {
   const auto args = arguments(kLog, words);
   if (!args) return 0;
-  if (args->words().size() > 2) {
-    throw Error(Exit::usage, fmt::format("`{}` is one word too many", args->words()[2]),
-                "a run and one of its steps are named");
-  }
+  words_of(*args, kLog, 0, 2);
   reject_together(*args, "explain", "follow");
   const fs::path folder = find_run(args->words().empty() ? "last" : args->words().front());
   const bool follows = args->has("follow");

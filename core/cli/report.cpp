@@ -17,10 +17,8 @@ std::vector<Option> options() {
 int run(const Words &words) {
   const auto args = arguments(kReport, words);
   if (!args) return 0;
-  if (args->words().size() > 1) {
-    throw Error(Exit::usage, fmt::format("`{}` is one word too many", args->words()[1]), "one run is named");
-  }
-  const auto folder = find_run(args->words().empty() ? "last" : args->words().front());
+  const Words &runs = words_of(*args, kReport, 0, 1);
+  const auto folder = find_run(runs.empty() ? "last" : runs.front());
   const std::string kind = args->value("format").value_or("html");
   std::string file = args->value("output").value_or(
       fmt::format("{}.{}", folder.filename().string(), report_extension(kind)));

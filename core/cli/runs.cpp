@@ -115,11 +115,11 @@ int run(const Words &words) {
   if (form != "text" && form != "json") {
     throw Error(Exit::usage, fmt::format("`--output {}`: expected text or json", form));
   }
-  if (args->words().size() > 1) throw Error(Exit::usage, "one pipeline is named, or none");
+  const Words &pipelines = words_of(*args, kRuns, 0, 1);
   std::size_t limit = kLimit;
   if (const auto text = args->value("limit")) limit = parse_limit(*text);
 
-  const auto folders = run_folders(args->words().empty() ? std::string() : args->words().front());
+  const auto folders = run_folders(pipelines.empty() ? std::string() : pipelines.front());
   std::vector<RunRecord> runs;
   for (const auto &folder : folders) {
     if (limit != 0 && runs.size() == limit) break;

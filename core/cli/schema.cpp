@@ -15,8 +15,7 @@ std::vector<Option> options() {
 int run(const Words &words) {
   const auto args = arguments(kSchema, words);
   if (!args) return 0;
-  if (!args->words().empty())
-    throw Error(Exit::usage, "`pipe schema` takes no words", "pipe schema > pipe.schema.json");
+  words_of(*args, kSchema, 0, 0);
   PluginRegistry plugins = registry(*args);
   std::vector<StepSchema> steps;
   for (const PluginFile &file : plugins.all()) {

@@ -10,6 +10,13 @@
 #include <string_view>
 
 namespace pipes::cli {
+namespace {
+
+std::string usage_text(const Verb &verb) {
+  return fmt::format("usage: pipe {}{}{}", verb.name, *verb.usage == '\0' ? "" : " ", verb.usage);
+}
+
+}  // namespace
 
 const Verb *find_verb(Verbs verbs, const std::string &name) {
   const auto at = std::ranges::find_if(verbs, [&](const Verb *verb) { return name == verb->name; });
@@ -41,11 +48,20 @@ std::optional<Arguments> arguments(const Verb &verb, const Words &words) {
   return std::nullopt;
 }
 
+const Words &words_of(const Arguments &arguments, const Verb &verb, std::size_t least, std::size_t most) {
+  const Words &words = arguments.words();
+  if (words.size() < least)
+    throw Error(Exit::usage, fmt::format("`pipe {}` needs more words", verb.name), usage_text(verb));
+  if (words.size() > most)
+    throw Error(Exit::usage, fmt::format("`{}` is one word too many for `pipe {}`", words[most], verb.name),
+                usage_text(verb));
+  return words;
+}
+
 std::string help_text(const Verb &verb) {
   std::vector<Option> options = verb.options();
   options.push_back({"help", "", "Show this"});
-  return fmt::format("usage: pipe {}{}{}\n\n{}\n\noptions:\n{}", verb.name, *verb.usage == '\0' ? "" : " ",
-                     verb.usage, verb.about, describe(options));
+  return fmt::format("{}\n\n{}\n\noptions:\n{}", usage_text(verb), verb.about, describe(options));
 }
 
 }  // namespace pipes::cli

@@ -30,6 +30,9 @@ std::string list_text(Verbs);
 
 /// Parses a verb's words; prints its help and gives nothing if they ask for it.
 std::optional<Arguments> arguments(const Verb &, const Words &);
+/// The words that belong to no option. Throws Error{Exit::usage} if there are fewer or more than the verb
+/// takes.
+const Words &words_of(const Arguments &, const Verb &, std::size_t least, std::size_t most);
 std::string help_text(const Verb &);
 
 }  // namespace pipes::cli

@@ -5,7 +5,9 @@ namespace pipes::cli {
 namespace {
 
 int run(const Words &words) {
-  if (!arguments(kVersion, words)) return 0;
+  const auto args = arguments(kVersion, words);
+  if (!args) return 0;
+  words_of(*args, kVersion, 0, 0);
   print("pipe " PIPE_VERSION "\n");
   return 0;
 }

@@ -72,6 +72,18 @@ class Verbs(CliCase):
             self.assert_code(result, 2)
             self.assertIn(message, result.err)
 
+    def test_a_word_too_many(self):
+        for words, usage in [
+            (["version", "x"], "usage: pipe version\n"),
+            (["schema", "x"], "usage: pipe schema\n"),
+            (["runs", "t", "x"], "usage: pipe runs [PIPELINE]"),
+            (["log", "last", "a", "x"], "usage: pipe log"),
+            (["report", "last", "x"], "usage: pipe report"),
+        ]:
+            result = self.pipe.run(words)
+            self.assert_code(result, 2)
+            self.assert_says(result.err, f"error: `x` is one word too many for `pipe {words[0]}`", usage)
+
     def test_a_file_is_needed_and_only_one(self):
         self.assertIn("which pipeline file?", self.pipe.run(["run"]).err)
         result = self.pipe.run(["run", "a.toml", "b.toml"])
