@@ -5,6 +5,7 @@
 #include "image/common.hpp"
 
 #include <fmt/core.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <pipe/engine/engine.hpp>
@@ -20,6 +21,8 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <utility>
 
 namespace pipes::image {
@@ -68,19 +71,43 @@ Finding look_at_folder(const std::string &subject, const fs::path &path) {
   return {State::fine, subject, seen, ""};
 }
 
-/// A rootless engine needs a range of IDs for the users inside containers (subuid(5)).
-Finding look_at_subordinate_ids() {
-  const std::string user = env("USER"), id = std::to_string(::getuid());
+/// Whether a program is where a shell, or root's shell, would find it.
+bool has_program(std::string_view name) {
+  std::stringstream folders(env("PATH") + ":/usr/bin:/usr/sbin:/bin:/sbin");
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (!folder.empty() && ::access((fs::path(folder) / name).c_str(), X_OK) == 0) return true;
+  return false;
+}
+
+/// What a rootless engine needs: a range of IDs for the users inside containers (subuid(5)) and the program
+/// that hands them out, the device of its network, and a log-in that does not end.
+Findings look_at_rootless() {
+  Findings findings;
+  const passwd *entry = ::getpwuid(::getuid());
+  const std::string id = std::to_string(::getuid()), user = entry != nullptr ? entry->pw_name : id;
+  const auto fault = [&](const std::string &seen, const std::string &remedy) {
+    findings.push_back({State::fault, "rootless", seen, remedy});
+  };
   for (const char *file : {"/etc/subuid", "/etc/subgid"}) {
     std::ifstream lines(file);
     bool found = false;
     for (std::string line; std::getline(lines, line);)
       found = found || line.starts_with(user + ":") || line.starts_with(id + ":");
-    if (!found)
-      return {State::fault, "rootless", fmt::format("{} has no range of IDs for {}", file, user),
-              fmt::format("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {}", user)};
+    if (found) continue;
+    fault(fmt::format("{} has no range of IDs for {}", file, user),
+          fmt::format("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {}", user));
+    break;  // the remedy mends both
   }
-  return {State::fine, "rootless", "IDs for users inside containers are there", ""};
+  if (!has_program("newuidmap")) fault("there is no newuidmap", "sudo apt install uidmap");
+  if (::access("/dev/net/tun", R_OK | W_OK) != 0)
+    fault(fmt::format("/dev/net/tun cannot be opened: {}", std::strerror(errno)),
+          errno == ENOENT ? "sudo modprobe tun" : "sudo chmod 666 /dev/net/tun");
+  if (findings.empty()) findings.push_back({State::fine, "rootless", "it has what it needs", ""});
+  std::error_code error;
+  if (fs::exists("/run/systemd/system", error) && !fs::exists("/var/lib/systemd/linger/" + user, error))
+    findings.push_back({State::warning, "rootless", fmt::format("containers end when {} logs out", user),
+                        "sudo loginctl enable-linger " + user});
+  return findings;
 }
 
 Findings look_at_engine(const std::string &which) {
@@ -93,12 +120,15 @@ Findings look_at_engine(const std::string &which) {
                         fmt::format("{} {}{} (API {}) at {}", version.name, version.version,
                                     version.rootless ? ", rootless" : "", version.api, version.endpoint),
                         ""});
-    if (version.rootless && found.on_this_machine()) findings.push_back(look_at_subordinate_ids());
+    if (version.rootless && found.on_this_machine())
+      std::ranges::move(look_at_rootless(), std::back_inserter(findings));
   } catch (const sdk::Error &error) {
     // Only steps that run containers need one.
     const bool absent = error.status == PIPE_E_NOT_FOUND && which.empty();
     findings.push_back({absent ? State::warning : State::fault, "engine", error.message,
                         error.hint.empty() ? "sudo apt install podman, or start the engine" : error.hint});
+    // A podman that can't be started most often lacks one of these.
+    if (!absent && ::geteuid() != 0) std::ranges::move(look_at_rootless(), std::back_inserter(findings));
   }
   return findings;
 }

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 namespace run_step {
 
@@ -51,6 +52,13 @@ std::string free_port_near(engine::PortBinding port) {
   return {};
 }
 
+/// From this port on, everybody may listen (ip(7)).
+int first_free_for_all() {
+  int port = 1024;
+  std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> port;
+  return port;
+}
+
 /// Whether the container's user could write there, as far as the folder's mode tells.
 bool writable_for(const Owner &owner, const struct stat &info) {
   if (!owner.uid || *owner.uid == 0 || (info.st_mode & S_IWOTH) != 0) return true;
@@ -64,18 +72,43 @@ bool writable_for(const Owner &owner, const struct stat &info) {
                    "make it yourself, or use a named volume");
 }
 
-void make_folder(sdk::Run &run, const engine::Mount &mount, const std::string &user) {
-  run.remember(mount_key(mount), "folder");
-  std::error_code error;
-  fs::create_directories(mount.source, error);
-  if (error) folder_error(mount.source, "make", error.value());
-  const Owner owner = owner_of(user);
-  if (owner.uid && ::chown(mount.source.c_str(), *owner.uid, owner.gid.value_or(static_cast<gid_t>(-1))) < 0)
-    folder_error(mount.source, fmt::format("give user {}", user).c_str(), errno);
-  run.info(fmt::format("made the folder {}{}", mount.source, owner.uid ? " for user " + user : ""));
+/// Whether the container's user has another number on this machine. In a rootless engine, root is the caller,
+/// and `keep-id` leaves the caller's own number.
+bool has_another_number(const Owner &owner, const engine::ContainerSpec &wanted,
+                        const engine::Version &version) {
+  return version.rootless && wanted.userns.empty() && owner.uid && *owner.uid != 0;
 }
 
-void make_bind(sdk::Run &run, const engine::Mount &mount, const engine::ContainerSpec &wanted) {
+void make_folder(sdk::Run &run, const engine::Mount &mount, const engine::ContainerSpec &wanted,
+                 const engine::Version &version) {
+  const std::string &path = mount.source, &user = wanted.user;
+  Owner owner = owner_of(user);
+  if (has_another_number(owner, wanted, version))
+    throw sdk::Error(
+        PIPE_E_DENIED,
+        fmt::format("there is no folder {}, and it can't be made for user {}, who has another number outside "
+                    "a rootless container",
+                    path, user),
+        "let it run as `self`, or use a named volume" +
+            (version.name == "podman"
+                 ? fmt::format(", or make it: podman unshare sh -c 'mkdir -p {} && chown {} {}'", path, user,
+                               path)
+                 : ""));
+  run.remember(mount_key(mount), "folder");
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) folder_error(path, "make", error.value());
+  if (version.rootless && owner.uid == 0U) owner = {};  // who made it
+  if (owner.uid && ::chown(path.c_str(), *owner.uid, owner.gid.value_or(static_cast<gid_t>(-1))) < 0) {
+    const int why = errno;
+    fs::remove(path, error);  // or the next run would take it for one that was there
+    folder_error(path, fmt::format("give user {}", user).c_str(), why);
+  }
+  run.info(fmt::format("made the folder {}{}", path, owner.uid ? " for user " + user : ""));
+}
+
+void make_bind(sdk::Run &run, const engine::Mount &mount, const engine::ContainerSpec &wanted,
+               const engine::Version &version) {
   struct stat info {};
   if (::stat(mount.source.c_str(), &info) < 0) {
     if (errno != ENOENT) folder_error(mount.source, "look at", errno);
@@ -83,9 +116,11 @@ void make_bind(sdk::Run &run, const engine::Mount &mount, const engine::Containe
       throw sdk::Error(PIPE_E_NOT_FOUND,
                        fmt::format("volume {}: there is no {}", engine::to_text(mount), mount.source),
                        "what is only read must be there already");
-    return make_folder(run, mount, wanted.user);
+    return make_folder(run, mount, wanted, version);
   }
-  if (!mount.read_only && S_ISDIR(info.st_mode) && !writable_for(owner_of(wanted.user), info))
+  const Owner owner = owner_of(wanted.user);
+  if (has_another_number(owner, wanted, version)) return;
+  if (!mount.read_only && S_ISDIR(info.st_mode) && !writable_for(owner, info))
     run.warn(fmt::format("user {} may not be able to write to {}, which belongs to {}:{}", wanted.user,
                          mount.source, info.st_uid, info.st_gid));
 }
@@ -96,8 +131,18 @@ void check_ports(engine::Engine &engine, const engine::ContainerSpec &wanted,
                  const engine::Container *current) {
   if (wanted.ports.empty()) return;
   const std::vector<engine::Container> containers = engine.containers();
+  // Rootless Podman listens as its user; rootless Docker's program for that is often allowed more.
+  const engine::Version &version = engine.version();
+  const bool as_user = version.rootless && version.name == "podman" && engine.on_this_machine();
   for (const engine::PortBinding &port : wanted.ports) {
     if (port.host_port.empty() || (current && holds(*current, port))) continue;
+    if (const int first = first_free_for_all(); as_user && std::stoi(port.host_port) < first)
+      throw sdk::Error(
+          PIPE_E_DENIED,
+          fmt::format("port {} is below {}, where rootless podman may not listen", address_of(port), first),
+          fmt::format("publish another one in `ports`, or let everybody listen there: sudo sysctl "
+                      "net.ipv4.ip_unprivileged_port_start={}",
+                      port.host_port));
     std::string taken;
     for (const engine::Container &other : containers)
       if ((!current || other.id != current->id) && holds(other, port))
@@ -115,7 +160,7 @@ void make_mounts(sdk::Run &run, engine::Engine &engine, const engine::ContainerS
   for (const engine::Mount &mount : wanted.mounts) {
     if (mount.type == "bind") {
       // The host paths of a remote engine are its own: it says itself when one is missing.
-      if (engine.on_this_machine()) make_bind(run, mount, wanted);
+      if (engine.on_this_machine()) make_bind(run, mount, wanted, engine.version());
     } else if (!engine.has_volume(mount.source)) {
       run.remember(mount_key(mount), "volume");
       engine.create_volume(mount.source, {{"pipe.container", wanted.name}});

@@ -203,8 +203,9 @@ std::vector<fs::path> containerd_files(const Places &places, const Wanted &wante
 
 }  // namespace
 
-const Files kDocker{"docker", docker_is_there, docker_edits, docker_files};
-const Files kPodman{"podman", podman_is_there, podman_edits, podman_files};
-const Files kContainerd{"containerd", containerd_is_there, containerd_edits, containerd_files};
+const Files kDocker{"docker", "run/docker.sock", docker_is_there, docker_edits, docker_files};
+const Files kPodman{"podman", "", podman_is_there, podman_edits, podman_files};
+const Files kContainerd{"containerd", "run/containerd/containerd.sock", containerd_is_there, containerd_edits,
+                        containerd_files};
 
 }  // namespace trust

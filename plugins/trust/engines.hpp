@@ -8,6 +8,7 @@ namespace trust {
 
 struct Files {
   std::string_view engine;  // docker, podman, containerd
+  std::string_view socket;  // below the root, where only some users reach it; empty: everybody has it
   /// Whether the engine seems to be installed.
   bool (*is_there)(const Places &);
   /// What would have to be written. What can't be done here is PIPE_E_INVALID, with what to do by hand.

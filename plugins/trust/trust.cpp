@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <system_error>
 
@@ -144,6 +146,17 @@ std::string note_of_backup(const fs::path &daemon_json) {
   return "file " + backup_of(daemon_json).string();
 }
 
+/// Throws PIPE_E_DENIED where this user could not make that edit.
+void require_writable(const Edit &edit) {
+  if (!edit.needed()) return;
+  std::error_code error;
+  fs::path folder = edit.path.parent_path();  // a file is replaced as a whole
+  while (!fs::exists(folder, error) && folder != folder.parent_path()) folder = folder.parent_path();
+  if (access(folder.c_str(), W_OK | X_OK) == 0) return;
+  throw Error(PIPE_E_DENIED, fmt::format("can't write {}: {}", edit.path.string(), std::strerror(errno)),
+              "run this as root (sudo)");
+}
+
 std::string note_of(const fs::path &file, const Setting &setting) {
   return fmt::format("{} of {}: {}", setting.key, file.string(), setting.entry);
 }
@@ -195,25 +208,34 @@ class Work {
 
  private:
   /// What can't be done for an engine that was only found is said, and the others are told.
-  void attempt(std::string_view engine, const std::function<void()> &body) {
+  void attempt(const Files &files, const std::function<void()> &body) {
     try {
       body();
-      told_.emplace_back(engine);
+      told_.emplace_back(files.engine);
     } catch (const Error &error) {
-      if (error.status != PIPE_E_INVALID || !params_.engines.empty()) throw;
-      // A broken file is nothing to pass over: that engine does not start again with it.
-      if (engine == "docker") throw;
-      run_.warn(fmt::format("{} is not told: {} ({})", engine, error.message, error.hint));
+      const bool others_engine = error.status == PIPE_E_DENIED && !reaches(files);
+      // A broken file is nothing to pass over: Docker does not start again with it.
+      const bool passed_over = error.status == PIPE_E_INVALID && &files != &kDocker;
+      if (!params_.engines.empty() || !(others_engine || passed_over)) throw;
+      if (others_engine) denied_ = error;
+      run_.warn(fmt::format("{} is not told: {} ({})", files.engine, error.message, error.hint));
     }
+  }
+
+  /// Whether this user may use that engine: whoever may not has no need that it trusts the registry.
+  bool reaches(const Files &files) const {
+    return files.socket.empty() || access((places_.root / files.socket).c_str(), W_OK) == 0;
   }
 
   void collect() {
     for (const Files *files : chosen_)
-      attempt(files->engine, [&] {
+      attempt(*files, [&] {
         std::vector<Edit> edits = files->edits(run_, places_, wanted_);
+        for (const Edit &edit : edits) require_writable(edit);
         if (files == &kDocker) look_at_daemon();
         std::ranges::move(edits, std::back_inserter(edits_));
       });
+    if (told_.empty() && denied_) throw *denied_;
     std::vector<std::string> paths;
     for (const Edit &edit : edits_) paths.push_back(edit.path.string());
     if (daemon_) paths.push_back(daemon_->path.string());
@@ -248,6 +270,7 @@ class Work {
         throw Error(PIPE_E_INVALID,
                     fmt::format("dockerd would not take {} with that: {}", file.string(), problem),
                     "it was left as it is; correct it first");
+    require_writable(edit);
     daemon_ = std::move(edit);
   }
 
@@ -374,6 +397,7 @@ class Work {
   const Wanted wanted_;
   std::vector<const Files *> chosen_;
   std::vector<std::string> told_;
+  std::optional<Error> denied_;  // why one that was found could not be told by this user
   std::vector<Edit> edits_;
   std::vector<Setting> settings_;
   std::optional<Dockerd> dockerd_;

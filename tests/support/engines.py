@@ -166,7 +166,7 @@ class Api:
             self.api("DELETE", f"/containers/{name}?force=1&v=1")
 
 
-def _wait_for(socket_path, process, log, seconds=30):
+def wait_for_engine(socket_path, process, log, seconds=30):
     limit = time.monotonic() + seconds
     while True:
         with contextlib.suppress(OSError), contextlib.closing(UnixConnection(socket_path)) as connection:
@@ -257,7 +257,7 @@ class Dockerd(Api):
                  "--pidfile", pid_file, "--host", self.host, "--bridge", self.bridge,
                  "--iptables=false", "--ip-masq=false", "--ip-forward=false"],
                 stdout=log, stderr=log, start_new_session=True)  # fmt: skip
-        _wait_for(self.socket, self.process, self.log, seconds=90)
+        wait_for_engine(self.socket, self.process, self.log, seconds=90)
 
     def kill(self):
         """As a power cut for the engine, not for the containers: they run on, and nobody looks after them."""
@@ -313,7 +313,7 @@ class PodmanService(Api):
             self.process = subprocess.Popen(["podman", "system", "service", "--time=0", self.host],
                                             stdout=log, stderr=log, env=env, start_new_session=True)  # fmt: skip
         try:
-            _wait_for(self.socket, self.process, self.log)
+            wait_for_engine(self.socket, self.process, self.log)
         except BaseException:
             self.__exit__()
             raise
