@@ -2,16 +2,13 @@
 
 Both images hold the same registry, Debian's 2.8: one laid out as version 2 is, the other as version 3 is."""
 
-import contextlib
-import json
 import os
 import pathlib
 import shutil
 import tempfile
-import time
 import unittest
 
-from engines import Dockerd, podman, remove_podman_container
+import test_pipelines as pipelines
 from pipe import SOURCE, Pipe
 from registries import Image, Served, free_port
 from registry_image import build_image
@@ -20,8 +17,9 @@ UPGRADE, CARE = (SOURCE / "pipelines" / name for name in ("registry-upgrade.toml
 APP = Image(sizes=(5000,), seed=600)
 
 
-class UpgradeCase:
+class UpgradeCase(pipelines.Restarted):
     engine = ""
+    engine_env = {}
 
     @classmethod
     def setUpClass(cls):
@@ -37,9 +35,10 @@ class UpgradeCase:
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipe-upgrade-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.pipe = Pipe(self.folder)
+        self.pipe = Pipe(self.folder, env=self.engine_env)
         self.name = f"up-{os.getpid()}-{self._testMethodName.removeprefix('test_')}"[:40]
         self.there = Served(free_port())
+        self.address = self.there.address
         self.data = self.folder / "data"
         for suffix in ("", ".gc", ".replaced-by-pipe"):
             self.addCleanup(self.remove, self.name + suffix)
@@ -58,14 +57,16 @@ class UpgradeCase:
     def upgrade(self, image):
         return self.call(UPGRADE, source=f"oci-archive:{image}", **self.settings())
 
+    def run_it(self):
+        result = self.upgrade(self.three)
+        self.assertEqual(result.code, 0, result)
+        return result
+
     def test_there_and_back_with_the_images_kept(self):
-        there = self.upgrade(self.three)
-        self.assertEqual(there.code, 0, there)
+        self.run_it()
         self.assertEqual(self.command(), ["/etc/distribution/config.yml"])
         self.assertEqual(self.there.digest("team/app", "1"), APP.digest)
-        again = self.upgrade(self.three)
-        self.assertEqual(again.code, 0, again)
-        self.assertRegex(again.out + again.err, r"registry-upgrade: changed=0 .*failed=0")
+        self.assertEqual(pipelines.recap(self.run_it()), (0, 5, 0, 0))
         back = self.upgrade(self.two)
         self.assertEqual(back.code, 0, back)
         self.assertEqual(self.command(), ["/etc/docker/registry/config.yml"])
@@ -75,17 +76,12 @@ class UpgradeCase:
         said = self.upgrade(self.broken)
         self.assertEqual(said.code, 1, said)
         self.assertEqual(self.command(), ["/etc/docker/registry/config.yml"])
-        self.wait_until_it_answers()
+        self.wait_until_it_listens()
         self.assertEqual(self.there.digest("team/app", "1"), APP.digest)
 
-    def wait_until_it_answers(self):
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(OSError):
-                if self.there.request("GET", "/v2/")[0] == 200:
-                    return
-            self.assertLess(time.monotonic(), deadline, "the old one does not serve")
-            time.sleep(0.1)
+    def test_nothing_is_to_do_after_the_engine_was_started_again(self):
+        self.run_it()
+        self.assert_nothing_to_do_after_restarts()
 
     def test_an_unsound_registry_is_left_as_it_is(self):
         digest = APP.layers[0]["digest"].removeprefix("sha256:")
@@ -110,8 +106,10 @@ class UpgradeCase:
         self.assertEqual(self.there.digest("team/lib", "2"), new.digest)
         blobs = {path.parent.name for path in self.data.glob("docker/registry/v2/blobs/sha256/*/*/data")}
         self.assertFalse(blobs & {digest[7:] for digest in old.blobs})
-        again = self.call(CARE, **settings)
-        self.assertRegex(again.out + again.err, r"registry-care: changed=0 unchanged=3 failed=0")
+        self.assertEqual(pipelines.recap(self.call(CARE, **settings)), (0, 3, 0, 0))
+        self.restart()
+        self.wait_until_it_listens()
+        self.assertEqual(pipelines.recap(self.call(CARE, **settings)), (0, 3, 0, 0))
 
         # None of the three has something to take back: what was deleted is gone, and what is left is not theirs.
         before, kept = self.id(), sorted(self.data.rglob("*"))
@@ -123,40 +121,20 @@ class UpgradeCase:
         self.assertEqual(self.there.digest("team/lib", "2"), new.digest)
 
     def command(self):
-        return self.inspect()["Config"]["Cmd"]
+        return self.inspect(self.name)["Config"]["Cmd"]
 
     def id(self):
-        return self.inspect()["Id"]
+        return self.inspect(self.name)["Id"]
 
 
-class OnDocker(UpgradeCase, unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.docker = cls.enterClassContext(Dockerd())
-        cls.engine = cls.docker.host
-        super().setUpClass()
-
-    def inspect(self):
-        return self.docker.inspect(self.name)
-
+class OnDocker(pipelines.Docker, UpgradeCase, unittest.TestCase):
     def restart(self):
         self.docker.api("POST", f"/containers/{self.name}/restart?t=1")
 
-    def remove(self, name):
-        self.docker.remove(name)
 
-
-class OnPodman(UpgradeCase, unittest.TestCase):
-    engine = "podman"
-
-    def inspect(self):
-        return json.loads(podman("inspect", self.name))[0]
-
+class OnPodman(pipelines.Podman, UpgradeCase, unittest.TestCase):
     def restart(self):
-        podman("restart", "--time=1", self.name)
-
-    def remove(self, name):
-        remove_podman_container(name)
+        self.podman("restart", "--time=1", self.name)
 
 
 if __name__ == "__main__":
