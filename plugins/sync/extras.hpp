@@ -1,5 +1,5 @@
 #pragma once
-// Tags at the target that the source has no more: found, and deleted.
+// Tags, and whole repositories, at the target that the source has no more: found, and deleted.
 #include <pipe/oci/copy.hpp>
 
 #include <map>
@@ -17,7 +17,14 @@ struct Held {
   pipes::oci::Reference repository;  // without tag
   std::vector<Rule> rules;
   std::map<std::string, std::optional<pipes::oci::Descriptor>> selected;  // what they are, where known
+  std::optional<pipes::oci::Reference> lost_by;                           // where it would be at the source
 };
+
+/// The repositories below `to` that a rule about many speaks of and that are not among `known` (full names):
+/// the source does not list them. One request a page of the target's list, none without such a rule. Throws
+/// what Registry::repositories throws.
+std::vector<Held> find_lost(pipes::oci::Copier &, const std::vector<Rule> &, const Filters &,
+                            const Place &from, const Place &to, const std::set<std::string> &known);
 
 /// The tags that a rule governs and that are not selected, with those of signatures and the like that belong
 /// to their images and to no other (oci::is_attached_tag). One request a page of the list, none where the

@@ -68,12 +68,11 @@ constexpr Schema kSync{
                   {.help = "Of each pattern only so many tags, the highest versions; 0 is all",
                    .min = 0,
                    .fallback = "0"}),
-            field(
-                "delete_extra", &Params::delete_extra,
-                {.help =
-                     "Delete tags at the target that a pattern here selects and the source has no more; of a "
-                     "folder also what they held",
-                 .fallback = "false"}),
+            field("delete_extra", &Params::delete_extra,
+                  {.help = "Delete tags at the target that a pattern here selects and the source has no "
+                           "more, also of "
+                           "whole repositories; of a folder also what they held",
+                   .fallback = "false"}),
             field(
                 "delete_max", &Params::delete_max,
                 {.help = "With delete_extra: where more than so many would go, none does and the step fails",
@@ -166,9 +165,13 @@ class Sync {
       for (const std::string &name : copier_.repositories(from_.host()))
         if (name.starts_with(from_.prefix)) all.push_back(name.substr(from_.prefix.size()));
     }
-    for (const Rule &rule : rules)
-      if (spread({rule}, all).empty())
-        run_.warn(fmt::format("no repository of {} is named {}", p_.from, rule.repository));
+    // A source without any is more likely to be set up anew than to have lost all on purpose.
+    std::erase_if(given_, [&](const Rule &rule) {
+      if (!spread({rule}, all).empty()) return false;
+      run_.warn(fmt::format("no repository of {} is named {}{}", p_.from, rule.repository,
+                            p_.delete_extra ? "; nothing is deleted for it" : ""));
+      return true;
+    });
     return spread(rules, all);
   }
 
@@ -356,13 +359,51 @@ class Sync {
     return options_.referrers == oci::Referrers::always && options_.platforms.empty();
   }
 
+  /// The repositories at the target that a pattern here speaks of, and that the source does not list.
+  std::vector<Held> lost() {
+    if (from_.kind != Place::Kind::registry) return {};
+    std::set<std::string> known;
+    for (const Repository &repository : repositories_) known.insert(repository.to.name());
+    try {
+      return find_lost(copier_, given_, filters(), from_, to_, known);
+    } catch (const Error &error) {
+      if (error.status == PIPE_E_CANCELLED) throw;
+      run_.warn(fmt::format("{}; repositories that {} has no more stay there", error.message, p_.from));
+      return {};
+    }
+  }
+
+  /// A list of repositories may lack some: those that its reader may not see, or that are new.
+  bool is_at_source(const Held &held) {
+    std::vector<std::string> tags;
+    try {
+      tags = copier_.tags(*held.lost_by);
+    } catch (const Error &error) {
+      if (error.status != PIPE_E_NOT_FOUND) throw;
+    }
+    const bool there = std::ranges::any_of(tags, [&](const std::string &tag) {
+      return std::ranges::any_of(held.rules, [&](const Rule &rule) { return rule.governs(tag); });
+    });
+    if (there)
+      run_.warn(fmt::format("{} is there, and {} does not list it: {} stays as it is", held.lost_by->name(),
+                            from_.host(), held.repository.name()));
+    return there;
+  }
+
+  std::vector<std::string> extras_of(const Held &held) {
+    std::vector<std::string> extras = find_extras(target_of(held), held);
+    if (!extras.empty() && held.lost_by && is_at_source(held)) extras.clear();
+    return extras;
+  }
+
   std::optional<Error> remove_tags() {
-    const std::vector<Held> repositories = held();
+    std::vector<Held> repositories = held();
+    std::ranges::move(lost(), std::back_inserter(repositories));
     std::vector<std::vector<std::string>> extras(repositories.size());
     std::vector<Outcome> looked(repositories.size());
     for_each_parallel(repositories.size(), crew(), [&](std::size_t i) {
       looked[i].to = looked[i].repository = repositories[i].repository.name();
-      guarded(looked[i], [&] { extras[i] = find_extras(target_of(repositories[i]), repositories[i]); });
+      guarded(looked[i], [&] { extras[i] = extras_of(repositories[i]); });
     });
     std::optional<Error> refused = too_many(repositories, extras);
     for (std::size_t i = 0; i < repositories.size() && !refused; ++i)

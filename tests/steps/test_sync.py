@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import unittest
 
 from artifacts import Artifact, ListingRegistry, cosign_tag, raw
@@ -38,6 +39,14 @@ class SyncTest(StepTest):
     def params(self, *images, to="mirror", **params):
         place = f"{self.target.address}/{to}" if to else self.target.address
         return {"from": self.source.address, "to": place, "images": images, **params}
+
+    def pipeline(self, images, delete_extra=False):
+        return self.pipe.write(
+            "p.toml",
+            f'schema = 1\n[[step]]\nuses = "sync"\nwith.from = "{self.source.address}"\n'
+            f'with.to = "{self.target.address}/mirror"\nwith.images = ["{images}"]\n'
+            f"with.delete_extra = {str(delete_extra).lower()}\n",
+        )
 
     def sync(self, *images, **params):
         outputs = self.step("sync", **self.params(*images, **params))
@@ -310,11 +319,7 @@ class Extras(SyncTest):
 
     def test_are_planned_and_deleted_where_a_pattern_governs_them(self):
         self.given_extras()
-        pipeline = self.pipe.write(
-            "p.toml",
-            f'schema = 1\n[[step]]\nuses = "sync"\nwith.from = "{self.source.address}"\n'
-            f'with.to = "{self.target.address}/mirror"\nwith.images = ["team/app:1.*"]\nwith.delete_extra = true\n',
-        )
+        pipeline = self.pipeline("team/app:1.*", delete_extra=True)
         planned = self.said("plan", pipeline)
         self.assertRegex(planned, r"mirror/team/app:1\.0 +there -> ")
         self.assertRegex(planned, r"1 tag to be deleted")
@@ -406,16 +411,116 @@ class Extras(SyncTest):
         self.assertEqual(self.target.digest("mirror/app", cosign_tag(INDEX)), signature.digest)
 
 
+class LostRepositories(SyncTest):
+    """What the source has lost as a whole: `team/web`, where `team/app` is still there."""
+
+    def setUp(self):
+        super().setUp()
+        for repository in ("team/app", "team/web", "other/app"):
+            self.source.push(BASE, repository, "1.0")
+            self.source.push(IMAGES["1.1"], repository, "1.1")
+
+    def lose(self, *repositories):
+        for repository in repositories:
+            shutil.rmtree(self.source.data / "docker/registry/v2/repositories" / repository)
+
+    def test_is_planned_and_deleted_where_a_pattern_governs_it(self):
+        self.sync("*:*")
+        self.target.push(BASE, "mirror/team/web", "edge")
+        self.target.push(BASE, "elsewhere/team/web", "1.0")
+        signature = Artifact("application/vnd.oci.image.config.v1+json", b"signature")
+        self.target.push(signature, "mirror/team/web", cosign_tag(IMAGES["1.1"]))
+        self.lose("team/web", "other/app")
+        pipeline = self.pipeline("team/*:1.*", delete_extra=True)
+        planned = self.said("plan", pipeline)
+        self.assertRegex(planned, r"mirror/team/web:1\.1 +there -> ")
+        self.assertRegex(planned, r"3 tags to be deleted")  # with the signature
+        self.assertIn("1.0", self.tags("mirror/team/web"))
+        self.assertRegex(self.said("run", pipeline), r"2 tags deleted")  # `edge` is the same image as 1.0
+        self.assertEqual(self.tags("mirror/team/web"), ["1.0", "edge"])
+        for repository in ("mirror/team/app", "mirror/other/app"):
+            self.assertEqual(self.tags(repository), ["1.0", "1.1"])
+        self.assertEqual(self.tags("elsewhere/team/web"), ["1.0"])
+
+    def test_stays_unless_asked_and_where_the_pattern_names_a_tag(self):
+        self.sync("*:*")
+        self.lose("team/web")
+        self.sync("*:*")
+        self.sync("team/*:1.0", delete_extra=True)
+        self.assertEqual(self.tags("mirror/team/web"), ["1.0", "1.1"])
+
+    def test_counts_for_the_ceiling(self):
+        self.sync("*:*")
+        self.lose("team/web")
+        self.failure("sync", r"2 tags would be deleted, more than delete_max = 1.*mirror/team/web:1\.0.*mirror/team/web:1\.1",
+                     **self.params("*:*", delete_extra=True, delete_max=1))  # fmt: skip
+        self.assertEqual(self.tags("mirror/team/web"), ["1.0", "1.1"])
+        self.assertEqual(self.sync("*:* newest=1", delete_extra=True, delete_max=4)["deleted"], 4)
+        self.assertEqual(self.tags("mirror/team/web"), [])
+        self.assertEqual(self.tags("mirror/team/app"), ["1.1"])
+        self.assertEqual(self.sync("*:* newest=1", delete_extra=True)["deleted"], 0)
+
+    def test_stays_where_the_source_has_no_repository_of_the_pattern(self):
+        self.sync("*:*")
+        self.lose("team/web", "team/app")
+        said = self.pipe.try_step("sync", **self.params("team/*:*", "other/*:*", delete_extra=True))
+        self.assertEqual(said.code, 0, said)
+        self.assertRegex(said.err, r"no repository of \S+ is named team/\*; nothing is deleted for it")
+        self.assertEqual(self.tags("mirror/team/app"), ["1.0", "1.1"])
+        folder = f"oci:{self.folder / 'images'}"
+        self.step("sync", **{"from": self.target.address, "to": folder, "images": ["*:*"]})
+        self.step("sync", **{"from": self.target.address, "to": folder, "images": ["nothing/*:*"], "delete_extra": True})
+        self.assertEqual(self.step("sync", **{"from": folder, "to": f"{self.target.address}/back"})["copied"], 6)
+
+    def test_stays_where_the_source_has_it_and_does_not_list_it(self):
+        def hide(request):
+            return Answer(200, '{"repositories":["team/app"]}') if request.path == "/v2/_catalog" else None
+
+        source = self.registry(FakeRegistry, fault=hide)
+        for repository in ("team/app", "team/web"):
+            source.add(BASE, repository, "1")
+        there = {"from": source.address}
+        self.sync("team/web:1", **there)
+        said = self.pipe.try_step("sync", **self.params("team/*:*", delete_extra=True, **there))
+        self.assertEqual(said.code, 0, said)
+        self.assertRegex(said.err, r"team/web is there, and \S+ does not list it: \S+mirror/team/web stays as it is")
+        self.assertEqual(self.tags("mirror/team/web"), ["1"])
+        source.manifests["team/web"].clear()
+        self.assertEqual(self.sync("team/*:*", delete_extra=True, **there)["deleted"], 1)
+
+    def test_stays_where_the_target_lists_no_repositories(self):
+        target = self.registry(FakeRegistry)
+        target.add(BASE, "team/web", "1.0")
+        self.lose("team/web")
+        said = self.pipe.try_step("sync", **{**self.params("team/*:*", delete_extra=True), "to": target.address})
+        self.assertEqual(said.code, 0, said)
+        self.assertRegex(said.err, r"can't list the repositories of \S+: 404; repositories that \S+ has no more stay there")
+        self.assertIn("1.0", target.manifests["team/web"])
+
+    def test_is_not_what_another_entry_brings(self):
+        self.source.push(BASE, "base", "1")
+        outputs = self.sync("team/*:*", "base:* as=team/base", delete_extra=True)
+        self.assertEqual(outputs["copied"], 5)
+        outputs = self.sync("team/*:*", "base:* as=team/base", delete_extra=True)
+        self.assertEqual((outputs["deleted"], self.tags("mirror/team/base")), (0, ["1"]))
+
+    def test_is_deleted_where_registries_conf_has_the_images_written(self):
+        self.pipe.write("home/.config/containers/registries.conf",
+                        f'[[registry]]\nprefix = "example.com/mirror"\nlocation = "{self.target.address}/moved"\n')  # fmt: skip
+        words = {**self.params("team/*:*", delete_extra=True), "to": "example.com/mirror"}
+        self.step("sync", **words)
+        self.target.push(BASE, "team/web", "1.0")
+        self.lose("team/web")
+        self.assertEqual(self.step("sync", **words)["deleted"], 2)
+        self.assertEqual((self.tags("moved/team/web"), self.tags("team/web")), ([], ["1.0"]))
+
+
 class Plan(SyncTest):
     def test_says_what_would_move_and_changes_nothing(self):
         self.fill()
         self.target.push(IMAGES["1.0"], "mirror/team/app", "1.0")
         self.target.push(BASE, "mirror/team/app", "1.1")
-        pipeline = self.pipe.write(
-            "p.toml",
-            f'schema = 1\n[[step]]\nuses = "sync"\nwith.from = "{self.source.address}"\n'
-            f'with.to = "{self.target.address}/mirror"\nwith.images = ["team/app:1.*"]\n',
-        )
+        pipeline = self.pipeline("team/app:1.*")
         self.forget()
         planned = self.said("plan", pipeline)
         self.assertRegex(planned, r"2 images copied \([\d.]+ kB in 4 blobs, 0 mounted, 0 there already\), 1 unchanged")
