@@ -5,6 +5,9 @@
 #include <fmt/core.h>
 #include <pipe/oci/maintenance.hpp>
 
+#include <set>
+#include <string>
+
 namespace pipes::image {
 namespace {
 
@@ -17,9 +20,12 @@ int run(const Words &words) {
   // All of them, or none: a name that is not there is a mistake.
   std::vector<oci::StoredImage> images;
   for (const std::string &name : names) images.push_back(find_image(store, name));
+  std::set<std::string> wanted;
+  for (const oci::StoredImage &image : images) wanted.insert(image.name);
+  std::set<std::string> gone = store.untag(wanted);
   Value::List removed;
   for (const oci::StoredImage &image : images) {
-    if (!store.untag(image.name)) continue;  // named twice, or somebody was faster
+    if (gone.erase(image.name) == 0) continue;  // named twice, or somebody was faster
     removed.emplace_back(Value::Map{{"name", image.name}, {"digest", image.descriptor.digest.str()}});
     if (!json)
       cli::print(fmt::format("{} {} has lost its name\n", printable(familiar(image.name)),

@@ -104,8 +104,7 @@ class Copy {
           .remember(run_);
     };
     const oci::TransferResult result =
-        by_engine() ? copy::by_engine(through_engine(), run_, before_change)
-                    : oci::Copier(from_options_, to_options_, run_).copy(from_, to_, options_, before_change);
+        by_engine() ? copy::by_engine(through_engine(), run_, before_change) : in_one_pass(before_change);
     report(result);
     // With referrers = "always" something may have come along all the same.
     const bool same = result.unchanged && result.moved == 0;
@@ -127,6 +126,13 @@ class Copy {
 
   bool is_archive() const {
     return !by_engine() && (to_.kind == Kind::oci_archive || to_.kind == Kind::docker_archive);
+  }
+
+  oci::TransferResult in_one_pass(const oci::BeforeChange &before_change) {
+    oci::Copier copier(from_options_, to_options_, run_);
+    oci::TransferResult result = copier.copy(from_, to_, options_, before_change);
+    copier.finish();
+    return result;
   }
 
   oci::CopyForecast look_ahead(const oci::ImageName &from) {

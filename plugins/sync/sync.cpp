@@ -121,6 +121,7 @@ class Sync {
                           fmt::format("would name all images in {} anew: {}", to_.folder, *refill_));
     choose();
     work();
+    if (!planning_) copier_.finish();
     const std::optional<Error> deletions = p_.delete_extra ? remove_extras() : std::nullopt;
     tell();
     throw_failures(outcomes_, deletions);
@@ -319,14 +320,13 @@ class Sync {
     }
     if (std::optional<Error> refused = too_many(held, tags)) return refused;
     if (held.empty()) return std::nullopt;
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < held.size(); ++i)
+      for (const std::string &tag : tags[i]) names.insert(held[i].repository.name() + ":" + tag);
     std::optional<oci::Store> store;
-    if (!planning_) store.emplace(to_.folder);
-    for (std::size_t i = 0; i < held.size(); ++i) {
-      for (const std::string &tag : tags[i]) {
-        if (store) store->untag(held[i].repository.name() + ":" + tag);
-        note(held[i], {.tag = tag, .digest = {}, .kept_because = {}});
-      }
-    }
+    if (!planning_) store.emplace(to_.folder).untag(names);
+    for (std::size_t i = 0; i < held.size(); ++i)
+      for (const std::string &tag : tags[i]) note(held[i], {.tag = tag, .digest = {}, .kept_because = {}});
     if (store) oci::collect_garbage(*store, kWait, run_);
     return std::nullopt;
   }

@@ -206,7 +206,7 @@ void export_layout(const Store &store, const Descriptor &image, std::string_view
   Store target(folder);
   import_image(FolderSource(store.path()), image, target);
   target.sync();
-  set_image(folder, {std::string(ref), tree.root().descriptor()});
+  set_images(folder, {{std::string(ref), tree.root().descriptor()}});
 }
 
 void write_docker_archive(const Store &store, const Descriptor &image, const std::vector<std::string> &names,

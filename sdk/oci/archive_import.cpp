@@ -13,11 +13,10 @@ namespace {
 /// layout. Images without a name have none.
 std::vector<std::string> names_of(const LayoutSource &source, const Digest &digest) {
   std::vector<std::string> names;
-  const Json index = source.index();
-  for (const Json &entry : index["manifests"]) {
-    const StoredImage image = read_entry(entry, source.where() + ": index.json");
+  const std::shared_ptr<const NameTable> table = source.names();
+  for (const StoredImage &image : table->images()) {
     if (image.descriptor.digest != digest) continue;
-    const auto full = image.descriptor.annotations.find("io.containerd.image.name");
+    const auto full = image.descriptor.annotations.find(kContainerdName);
     const std::string &name = full != image.descriptor.annotations.end() ? full->second : image.name;
     if (!name.empty()) names.push_back(name);
   }

@@ -25,33 +25,23 @@ fs::path folder_of(const std::string &file) {
   return parent.empty() ? fs::path(".") : parent;
 }
 
-/// Where an image of a file or a folder is read from.
-struct OpenedSource {
+/// An archive that an image is read from.
+struct Archive {
   std::unique_ptr<TemporaryStore> scratch;
   std::unique_ptr<LayoutSource> layout;
-  std::unique_ptr<LayoutImages> images;
   std::string reference;
 };
 
-OpenedSource open_files(const ImageName &from) {
-  OpenedSource opened;
-  opened.reference = from.ref;
-  if (from.kind == Kind::oci_layout) {
-    opened.layout = std::make_unique<FolderSource>(from.path);
-  } else {
-    auto tar = std::make_unique<TarSource>(from.path, folder_of(from.path));
-    if (tar->open("oci-layout")) {
-      opened.layout = std::move(tar);
-    } else {
-      // Of an old docker-archive the layers are yet to be compressed.
-      opened.scratch = std::make_unique<TemporaryStore>(folder_of(from.path));
-      Store &store = **opened.scratch;
-      opened.reference = import_archive(from.path, from.ref, store).digest.str();
-      opened.layout = std::make_unique<FolderSource>(store.path());
-    }
-  }
-  opened.images = std::make_unique<LayoutImages>(*opened.layout, from.ref);
-  return opened;
+Archive open_archive(const ImageName &from) {
+  auto tar = std::make_unique<TarSource>(from.path, folder_of(from.path));
+  if (tar->open("oci-layout")) return {.scratch = {}, .layout = std::move(tar), .reference = from.ref};
+  // Of an old docker-archive the layers are yet to be compressed.
+  auto scratch = std::make_unique<TemporaryStore>(folder_of(from.path));
+  Store &store = **scratch;
+  const Digest image = import_archive(from.path, from.ref, store).digest;
+  return {.scratch = std::move(scratch),
+          .layout = std::make_unique<FolderSource>(store.path()),
+          .reference = image.str()};
 }
 
 }  // namespace
@@ -71,6 +61,27 @@ struct Copier::State {
   BlobBoard &board(const std::string &target) {
     const std::lock_guard lock(mutex);
     return boards[target];
+  }
+  /// One object a folder, so that its names are read once for many images.
+  const FolderSource &folder(const std::string &path) {
+    const std::lock_guard lock(mutex);
+    std::unique_ptr<FolderSource> &known = folders[path];
+    if (!known) known = std::make_unique<FolderSource>(path);
+    return *known;
+  }
+  /// And one a store, so that many names are written at once.
+  Store &store(const std::string &path) {
+    const std::lock_guard lock(mutex);
+    const auto known = stores.find(path);
+    if (known != stores.end()) return known->second;
+    std::error_code ignored;
+    fs::create_directories(path, ignored);  // as the umask lets; a store of our own is for nobody else
+    return stores.emplace(path, Store(path)).first->second;
+  }
+  void finish() {
+    const std::lock_guard lock(mutex);
+    for (auto &[path, store] : stores) store.sync();
+    stores.clear();
   }
   Traffic traffic() {
     const std::lock_guard lock(mutex);
@@ -113,8 +124,13 @@ struct Copier::State {
   template <class Work>
   auto from_any(const ImageName &from, const ImageTarget &to, Work work) {
     if (from.kind == Kind::registry) return from_registry(from.reference, to, work);
-    OpenedSource source = open_files(from);
-    return work(*source.images, source.reference);
+    if (from.kind == Kind::oci_layout) {
+      LayoutImages images(folder(from.path), from.ref);
+      return work(images, from.ref);
+    }
+    const Archive archive = open_archive(from);
+    LayoutImages images(*archive.layout, from.ref);
+    return work(images, archive.reference);
   }
 
   TransferResult copy(const ImageName &from, ImageTarget &to, const std::string &tag,
@@ -135,6 +151,8 @@ struct Copier::State {
   std::mutex mutex;
   std::vector<std::pair<std::pair<std::string, RegistryOptions>, std::unique_ptr<Registry>>> registries;
   std::map<std::string, BlobBoard> boards;  // by registry or folder
+  std::map<std::string, std::unique_ptr<FolderSource>> folders;
+  std::map<std::string, Store> stores;
 };
 
 Copier::Copier(RegistryOptions from, RegistryOptions to, sdk::Observer &observer)
@@ -149,14 +167,10 @@ TransferResult Copier::copy(const ImageName &from, const ImageName &to, const Co
       return state_->copy(from, target, to.reference.tag, to.reference.digest, options, before_change);
     }
     case Kind::oci_layout: {
-      std::error_code ignored;
-      fs::create_directories(to.path, ignored);  // as the umask lets; a store of our own is for nobody else
-      Store store(to.path);
-      StoreTarget target(store, state_->board(to.path),
+      StoreTarget target(state_->store(to.path), state_->board(to.path),
                          options.attached_tags ? std::string() : repository_of(to.ref));
       TransferResult result = state_->copy(from, target, to.ref, {}, options, before_change);
-      if (to.ref.empty()) set_image(to.path, {{}, result.image});
-      store.sync();
+      if (to.ref.empty()) set_images(to.path, {{{}, result.image}});
       return result;
     }
     case Kind::oci_archive:
@@ -192,12 +206,15 @@ CopyForecast Copier::forecast(const ImageName &from, const ImageName &to, const 
     return forecast(target, to.reference.tag);
   }
   if (to.kind == Kind::oci_layout && fs::exists(fs::path(to.path) / "oci-layout")) {
-    Store store(to.path);
-    StoreTarget target(store, state_->board(to.path));
+    StoreTarget target(state_->store(to.path), state_->board(to.path));
     return forecast(target, to.ref);
   }
   NoTarget nothing;
   return forecast(nothing, {});
+}
+
+void Copier::finish() {
+  state_->finish();
 }
 
 std::vector<std::string> Copier::tags(const Reference &repository) {

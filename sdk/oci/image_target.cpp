@@ -148,7 +148,7 @@ bool StoreTarget::put(const Manifest &manifest, const std::string &name) {
     writer.write(manifest.bytes);
     writer.commit();
   }
-  if (!name.empty()) store_.tag(name, manifest.descriptor());
+  if (!name.empty()) store_.tag_soon(name, manifest.descriptor());
   return false;  // a layout has no list of referrers but the fallback tag
 }
 

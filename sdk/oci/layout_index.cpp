@@ -4,7 +4,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -23,15 +22,6 @@ void save_index(const fs::path &root, const Json &index) {
   for (const fs::directory_entry &folder : fs::directory_iterator(root / "blobs"))
     if (folder.is_directory()) sync_folder(folder.path());
   replace_file(root / "index.json", index.dump());
-}
-
-std::ptrdiff_t count_named(const Json &entries, std::string_view name) {
-  return std::ranges::count_if(entries, [&](const Json &entry) { return entry_name(entry) == name; });
-}
-
-void drop_named(Json &entries, std::string_view name) {
-  const auto named = [&](const Json &entry) { return entry_name(entry) == name; };
-  entries.erase(std::remove_if(entries.begin(), entries.end(), named), entries.end());
 }
 
 }  // namespace
@@ -73,11 +63,15 @@ Json write_entry(const StoredImage &image) {
   return write_descriptor(named);
 }
 
+Json read_index(int fd, const fs::path &path) {
+  return parse_index(read_file(fd, path, kMaxIndex), path.string());
+}
+
 Json load_index(const fs::path &root) {
   const fs::path path = root / "index.json";
   const UniqueFd fd = open_regular(path);
   if (!fd) throw_io("read", path, ENOENT);
-  return parse_index(read_file(fd.get(), path, kMaxIndex), path.string());
+  return read_index(fd.get(), path);
 }
 
 std::vector<StoredImage> load_images(const fs::path &root) {
@@ -88,14 +82,27 @@ std::vector<StoredImage> load_images(const fs::path &root) {
   return images;
 }
 
-void set_image(const fs::path &root, const StoredImage &image) {
+void set_images(const fs::path &root, const NamedImages &images) {
   const FileLock lock(root / kLayoutLock);
   Json index = load_index(root);
-  Json &entries = index["manifests"];
-  Json wanted = write_entry(image);
-  if (std::ranges::count(entries, wanted) == 1 && count_named(entries, image.name) == 1) return;
-  drop_named(entries, image.name);
-  entries.push_back(std::move(wanted));
+  std::map<std::string, Json> missing;
+  for (const auto &[name, image] : images) missing.emplace(name, write_entry({name, image}));
+  Json kept = Json::array();
+  bool changed = false;
+  for (Json &entry : index["manifests"]) {
+    const std::string name = entry_name(entry);
+    if (!images.contains(name)) {
+      kept.push_back(std::move(entry));
+    } else if (const auto wanted = missing.find(name); wanted != missing.end() && wanted->second == entry) {
+      kept.push_back(std::move(entry));
+      missing.erase(wanted);
+    } else {
+      changed = true;
+    }
+  }
+  for (auto &[name, entry] : missing) kept.push_back(std::move(entry));
+  if (!changed && missing.empty()) return;
+  index["manifests"] = std::move(kept);
   save_index(root, index);
 }
 
@@ -106,13 +113,22 @@ void drop_index(const fs::path &root) {
   replace_file(index, kEmptyIndex);
 }
 
-bool drop_image(const fs::path &root, std::string_view name) {
+std::set<std::string> drop_images(const fs::path &root, const std::set<std::string> &names) {
   const FileLock lock(root / kLayoutLock);
   Json index = load_index(root);
-  if (name.empty() || count_named(index["manifests"], name) == 0) return false;
-  drop_named(index["manifests"], name);
+  std::set<std::string> dropped;
+  Json kept = Json::array();
+  for (Json &entry : index["manifests"]) {
+    std::string name = entry_name(entry);
+    if (!name.empty() && names.contains(name))
+      dropped.insert(std::move(name));
+    else
+      kept.push_back(std::move(entry));
+  }
+  if (dropped.empty()) return dropped;
+  index["manifests"] = std::move(kept);
   save_index(root, index);
-  return true;
+  return dropped;
 }
 
 }  // namespace pipes::oci

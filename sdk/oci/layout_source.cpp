@@ -24,7 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kPiece = 1u << 20;
 constexpr std::uint64_t kMaxIndex = 64u << 20;
-constexpr std::string_view kContainerdName = "io.containerd.image.name";
 constexpr int kMaxLinks = 8;
 
 std::size_t read_at(int fd, void *to, std::size_t size, std::uint64_t offset, const fs::path &path) {
@@ -66,6 +65,11 @@ std::string target_of(const TarMember &link) {
   return target.lexically_normal().relative_path().string();
 }
 
+sdk::Error no_index(const std::string &where) {
+  return sdk::Error(PIPE_E_NOT_FOUND, fmt::format("{} holds no image: it has no index.json", where),
+                    "is it an image layout, or an archive of one?");
+}
+
 }  // namespace
 
 void Content::copy_to(const ByteSink &sink) const {
@@ -93,21 +97,26 @@ std::optional<Content> LayoutSource::blob(const Digest &digest) const {
   return open(fmt::format("blobs/{}/{}", digest.algorithm(), digest.hex()));
 }
 
-Json LayoutSource::index() const {
+std::shared_ptr<const NameTable> LayoutSource::names() const {
   const std::optional<Content> content = open("index.json");
-  if (!content)
-    throw sdk::Error(PIPE_E_NOT_FOUND, fmt::format("{} holds no image: it has no index.json", where()),
-                     "is it an image layout, or an archive of one?");
-  return parse_index(content->text(kMaxIndex), where() + ": index.json");
+  if (!content) throw no_index(where());
+  const std::string file = where() + ": index.json";
+  return std::make_shared<const NameTable>(parse_index(content->text(kMaxIndex), file), file);
 }
 
-FolderSource::FolderSource(fs::path folder) : folder_(std::move(folder)) {
+FolderSource::FolderSource(fs::path folder) : folder_(std::move(folder)), names_(folder_) {
   std::error_code error;
   if (!fs::exists(folder_, error))
     throw sdk::Error(PIPE_E_NOT_FOUND, fmt::format("there is no folder {}", where()));
   if (!fs::is_directory(folder_, error))
     throw sdk::Error(PIPE_E_INVALID, fmt::format("{} is a file, not a folder", where()),
                      fmt::format("write oci-archive:{} if it is an archive", where()));
+}
+
+std::shared_ptr<const NameTable> FolderSource::names() const {
+  std::shared_ptr<const NameTable> names = names_.now();
+  if (!names) throw no_index(where());
+  return names;
 }
 
 std::optional<Content> FolderSource::open(const std::string &path) const {
@@ -175,33 +184,25 @@ bool same_name(std::string_view one, std::string_view other) {
 }
 
 std::optional<Descriptor> find_image(const LayoutSource &source, std::string_view ref) {
-  const Json index = source.index();
-  std::vector<StoredImage> images;
-  for (const Json &entry : index["manifests"])
-    images.push_back(read_entry(entry, source.where() + ": index.json"));
-  if (ref.empty()) {
-    std::erase_if(images, [](const StoredImage &image) {
-      return is_attached_tag(std::string_view(image.name).substr(image.name.rfind(':') + 1));
-    });
-    std::set<Digest> digests;
-    std::string names;
-    for (const StoredImage &image : images)
-      if (digests.insert(image.descriptor.digest).second)
-        names +=
-            (names.empty() ? "" : ", ") + (image.name.empty() ? image.descriptor.digest.str() : image.name);
-    if (digests.size() > 1)
-      throw sdk::Error(PIPE_E_INVALID, fmt::format("{} holds {} images", source.where(), digests.size()),
-                       fmt::format("name one, after a ':' at the end: {}", names));
-    if (images.empty()) return std::nullopt;
-    return images.front().descriptor;
+  const std::shared_ptr<const NameTable> names = source.names();
+  if (!ref.empty()) {
+    const StoredImage *image = names->meant(ref);
+    return image == nullptr ? std::nullopt : std::optional(image->descriptor);
   }
-  for (const StoredImage &image : images) {
-    const auto full = image.descriptor.annotations.find(std::string(kContainerdName));
-    if (image.descriptor.digest.str() == ref || image.name == ref || same_name(image.name, ref) ||
-        (full != image.descriptor.annotations.end() && same_name(full->second, ref)))
-      return image.descriptor;
-  }
-  return std::nullopt;
+  std::vector<StoredImage> images = names->images();
+  std::erase_if(images, [](const StoredImage &image) {
+    return is_attached_tag(std::string_view(image.name).substr(image.name.rfind(':') + 1));
+  });
+  std::set<Digest> digests;
+  std::string all;
+  for (const StoredImage &image : images)
+    if (digests.insert(image.descriptor.digest).second)
+      all += (all.empty() ? "" : ", ") + (image.name.empty() ? image.descriptor.digest.str() : image.name);
+  if (digests.size() > 1)
+    throw sdk::Error(PIPE_E_INVALID, fmt::format("{} holds {} images", source.where(), digests.size()),
+                     fmt::format("name one, after a ':' at the end: {}", all));
+  if (images.empty()) return std::nullopt;
+  return images.front().descriptor;
 }
 
 Descriptor import_image(const LayoutSource &source, const Descriptor &root, Store &store) {

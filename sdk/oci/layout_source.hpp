@@ -7,13 +7,14 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "codec.hpp"
 #include "file.hpp"
-#include "layout_index.hpp"
+#include "layout_names.hpp"
 #include "tar.hpp"
 
 namespace pipes::oci {
@@ -42,7 +43,7 @@ class LayoutSource {
 
   std::optional<Content> blob(const Digest &digest) const;
   /// index.json; throws PIPE_E_NOT_FOUND if there is none.
-  Json index() const;
+  virtual std::shared_ptr<const NameTable> names() const;
 };
 
 /// Throws PIPE_E_NOT_FOUND where there is no such folder.
@@ -51,9 +52,11 @@ class FolderSource : public LayoutSource {
   explicit FolderSource(std::filesystem::path folder);
   std::optional<Content> open(const std::string &path) const override;
   std::string where() const override { return folder_.string(); }
+  std::shared_ptr<const NameTable> names() const override;
 
  private:
   std::filesystem::path folder_;
+  LayoutNames names_;
 };
 
 /// A tar file with any content. Compressed ones are unpacked into a nameless file in `scratch` first.

@@ -17,7 +17,7 @@
 
 #include "blob_writer.hpp"
 #include "file.hpp"
-#include "layout_index.hpp"
+#include "layout_names.hpp"
 #include "layout_source.hpp"
 #include "unsynced.hpp"
 
@@ -144,7 +144,7 @@ fs::path Store::default_path() {
   return fs::path(home) / ".local" / "share" / "pipe" / "store";
 }
 
-Store::Store(fs::path root) : root_(std::move(root)) {
+Store::Store(fs::path root) : root_(std::move(root)), names_(std::make_shared<Names>(root_)) {
   if (!check_layout_file(root_)) create_layout(root_);
   if (!is_writable(root_)) {  // good for reading; who writes to it is told then
     in_use_ = std::make_shared<FileLock>(FileLock::shared_of(root_ / kInUse));
@@ -245,46 +245,54 @@ Manifest Store::manifest(const Descriptor &descriptor) const {
 }
 
 std::optional<Descriptor> Store::resolve(std::string_view name) const {
-  const Json index = load_index(root_);
-  for (const Json &entry : index["manifests"])
-    if (!name.empty() && entry_name(entry) == name) return read_entry(entry, root_.string()).descriptor;
-  return std::nullopt;
+  return names_->find(name);
 }
 
 std::optional<StoredImage> Store::find(std::string_view text) const {
+  if (std::optional<Descriptor> exact = names_->find(text))
+    return StoredImage{std::string(text), *std::move(exact)};
   const std::size_t at = text.rfind('@');
   const std::optional<Digest> digest =
       Digest::try_parse(at == std::string_view::npos ? text : text.substr(at + 1));
-  std::optional<StoredImage> found;
-  for (StoredImage &image : list()) {
-    if (image.name == text) return std::move(image);
-    if (!found && (digest ? image.descriptor.digest == *digest : same_name(image.name, text)))
-      found = std::move(image);
-  }
-  return found;
+  return names_->meant(digest ? digest->str() : std::string(text));
 }
 
-void Store::tag(std::string_view name, const Descriptor &image) {
+void Store::check_tag(std::string_view name, const Descriptor &image) const {
   if (name.empty()) throw sdk::Error(PIPE_E_INVALID, "an image needs a name");
   if (!has(image))
     throw sdk::Error(PIPE_E_NOT_FOUND,
                      fmt::format("can't name {}: {} is not in the store", name, image.digest.brief()),
                      "pull the image again");
   require_writable(root_);
-  set_image(root_, {std::string(name), image});
+}
+
+void Store::tag(std::string_view name, const Descriptor &image) {
+  check_tag(name, image);
+  names_->give(name, image);
+}
+
+void Store::tag_soon(std::string_view name, const Descriptor &image) {
+  check_tag(name, image);
+  names_->give_soon(name, image);
 }
 
 bool Store::untag(std::string_view name) {
+  return !untag(std::set{std::string(name)}).empty();
+}
+
+std::set<std::string> Store::untag(const std::set<std::string> &names) {
   require_writable(root_);
-  return drop_image(root_, name);
+  names_->write();
+  return drop_images(root_, names);
 }
 
 void Store::sync() {
+  names_->write();
   settle_unsynced(root_, true);
 }
 
 std::vector<StoredImage> Store::list() const {
-  std::vector<StoredImage> images = load_images(root_);
+  std::vector<StoredImage> images = names_->list();
   std::erase_if(images, [](const StoredImage &image) { return image.name.empty(); });
   return images;
 }

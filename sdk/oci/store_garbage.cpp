@@ -99,8 +99,10 @@ Garbage collect_garbage(Store &store, std::chrono::milliseconds wait, sdk::Obser
   // A name is taken away before what it leads to; but what has none first, as that needs no room on the disk.
   for (const StoredImage &image : reach.loose()) reach.add(image);
   remove(store, sorted_out(files, reach).blobs);
-  for (const std::string &name : garbage.names) store.untag(name);
-  if (!garbage.names.empty()) remove(store, garbage.blobs);
+  if (!garbage.names.empty()) {
+    store.untag({garbage.names.begin(), garbage.names.end()});
+    remove(store, garbage.blobs);
+  }
   prune_memory(store);
   return garbage;
 }

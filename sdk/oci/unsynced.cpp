@@ -67,7 +67,8 @@ void settle(const fs::path &store, const fs::path &note, bool all) {
   struct stat status {};
   if (!blob || lstat(note.c_str(), &status) != 0) return;
   const bool same_boot = name.starts_with(this_boot() + "-");
-  if (same_boot && !all && std::time(nullptr) - status.st_mtime < kWritten) return;
+  const bool young = same_boot && std::time(nullptr) - status.st_mtime < kWritten;
+  if (young && !all) return;
   // One process judges a blob: what another had found damaged would by now be a good one, fetched again.
   std::optional<FileLock> lock;
   if (!same_boot) {
@@ -80,6 +81,8 @@ void settle(const fs::path &store, const fs::path &note, bool all) {
       unlink(path.c_str());
     else
       sync_data(fd.get(), path);
+  } else if (young) {
+    return;  // its writer is just about to give it its name
   }
   unlink(note.c_str());
 }

@@ -236,6 +236,67 @@ TEST_F(StoreTest, WritesNothingForANameThatIsThere) {
   EXPECT_EQ(before.st_ino, after.st_ino);
 }
 
+TEST_F(StoreTest, KnowsManyNamesAtOnceAndWritesThemTogether) {
+  const Descriptor image = make_image(store_, "one");
+  const Store other(store_.path());
+  store_.tag_soon("app:1", image);
+  EXPECT_TRUE(other.resolve("app:1"));  // the first does not wait for others
+  const std::string written = read_all(store_.path() / "index.json");
+  store_.tag_soon("app:2", image);
+  store_.tag_soon("app:3", image);
+  EXPECT_TRUE(store_.resolve("app:2"));
+  if (read_all(store_.path() / "index.json") != written) GTEST_SKIP() << "a second has passed already";
+  EXPECT_FALSE(other.resolve("app:2"));
+  store_.sync();
+  EXPECT_TRUE(other.resolve("app:3"));
+}
+
+TEST_F(StoreTest, WritesNamesThatWaitBeforeItListsOrDropsOrEnds) {
+  const Descriptor image = make_image(store_, "one");
+  store_.tag_soon("app:1", image);
+  store_.tag_soon("app:2", image);
+  EXPECT_EQ(store_.list().size(), 2U);
+  store_.tag_soon("app:3", image);
+  EXPECT_TRUE(store_.untag("app:3"));
+  store_.tag_soon("app:3", make_image(store_, "two"));
+  store_.tag("app:3", image);
+  {
+    Store other(store_.path());
+    other.tag_soon("b:1", image);
+    other.tag_soon("b:2", image);
+  }
+  EXPECT_EQ(store_.list().size(), 5U);
+  EXPECT_EQ(store_.resolve("app:3")->digest, image.digest);
+  EXPECT_THAT(store_.untag({"app:1", "b:2", "nothing:1"}), ElementsAre("app:1", "b:2"));
+  EXPECT_EQ(store_.list().size(), 3U);
+}
+
+TEST_F(StoreTest, SeesWhatOthersNamedMeanwhile) {
+  const Descriptor image = make_image(store_, "one"), next = make_image(store_, "two");
+  Store other(store_.path());
+  for (int turn = 0; turn < 50; ++turn) {  // inodes that are free are taken again
+    other.tag("app:1", turn % 2 == 0 ? image : next);
+    ASSERT_EQ(store_.resolve("app:1")->digest, (turn % 2 == 0 ? image : next).digest);
+  }
+}
+
+TEST_F(StoreTest, FindsWhatAPersonMeans) {
+  const Descriptor image = make_image(store_, "one"), other = make_image(store_, "two");
+  auto index = nlohmann::json::parse(read_all(store_.path() / "index.json"));
+  index["manifests"].push_back(
+      {{"mediaType", image.media_type}, {"digest", image.digest.str()}, {"size", image.size}});
+  write_all(store_.path() / "index.json", index.dump());
+  EXPECT_FALSE(store_.find(image.digest.str()));  // it has no name
+  store_.tag("docker.io/library/app:1", image);
+  store_.tag("odd name", other);
+  for (const std::string &text : {std::string("app:1"), std::string("docker.io/library/app:1"),
+                                  image.digest.str(), "x@" + image.digest.str()})
+    EXPECT_EQ(store_.find(text).value_or(StoredImage()).name, "docker.io/library/app:1") << text;
+  EXPECT_EQ(store_.find("odd name")->descriptor.digest, other.digest);
+  EXPECT_FALSE(store_.find("app:2"));
+  EXPECT_FALSE(store_.find(""));
+}
+
 TEST_F(StoreTest, NamesOnlyWhatIsThere) {
   EXPECT_EQ(error_of([&] { store_.tag("app:1", expectation("x")); }).status, PIPE_E_NOT_FOUND);
   EXPECT_EQ(error_of([&] { store_.tag("", make_image(store_, "x")); }).status, PIPE_E_INVALID);

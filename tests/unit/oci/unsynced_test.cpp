@@ -74,6 +74,16 @@ TEST_F(UnsyncedTest, RemovesWhatAPowerCutDamagedAndNothingElse) {
   EXPECT_TRUE(notes().empty());
 }
 
+TEST_F(UnsyncedTest, KeepsTheNoteOfABlobThatIsAboutToGetItsName) {
+  const Descriptor blob = store_.put("hello", "text/plain");
+  fs::rename(store_.blob_path(blob.digest), root_ / ".partial/its-writer-has-it");
+  store_.sync();
+  EXPECT_EQ(notes().size(), 1u);
+  age(61);  // the writer was killed
+  store_.sync();
+  EXPECT_TRUE(notes().empty());
+}
+
 TEST_F(UnsyncedTest, DropsNotesOfBlobsThatAreGone) {
   const Descriptor blob = store_.put("hello", "text/plain");
   fs::remove(store_.blob_path(blob.digest));

@@ -60,6 +60,9 @@ class Copier {
   /// digest, and written as its tag. `before_change` as for `send`. Throws what Registry throws.
   TransferResult copy(const ImageName &from, const ImageName &to, const CopyOptions &,
                       const BeforeChange &before_change = {});
+  /// To be called after the last copy into a layout, which until then may lack the last names: writes them,
+  /// and waits for the disk. Throws PIPE_E_IO.
+  void finish();
   /// Changes nothing.
   CopyForecast forecast(const ImageName &from, const ImageName &to, const CopyOptions &);
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,10 +88,15 @@ class Store {
   /// Points a name at an image; replaces what was there; atomic, under the store's lock.
   /// PIPE_E_NOT_FOUND if the manifest is not in the store.
   void tag(std::string_view name, const Descriptor &);
+  /// The same for one of many: this Store knows it at once, and others within about a second, once as many as
+  /// there are by then are written. A process that is killed before has not named it.
+  void tag_soon(std::string_view name, const Descriptor &);
   /// True if there was such a name.
   bool untag(std::string_view name);
+  /// Gives those that there were.
+  std::set<std::string> untag(const std::set<std::string> &names);
   std::vector<StoredImage> list() const;
-  /// Waits until all that was written is on the disk: for what is carried away.
+  /// Writes what `tag_soon` was given, and waits until all that was written is on the disk.
   void sync();
 
  private:
@@ -98,9 +104,14 @@ class Store {
   BlobWriter open_writer(const std::string &partial, std::optional<Descriptor> expected,
                          std::string_view media_type);
 
+  void check_tag(std::string_view name, const Descriptor &) const;
+
+  class Names;
   std::filesystem::path root_;
-  // Shared, as copies of a Store use it together; none where the store can't be written to.
+  // Both are shared, as copies of a Store use them together. The lock is none where the store can't be
+  // written to; it outlives the names, which may have to be written yet.
   std::shared_ptr<FileLock> in_use_;
+  std::shared_ptr<Names> names_;
 };
 
 }  // namespace pipes::oci
