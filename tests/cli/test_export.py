@@ -1,8 +1,9 @@
-"""`pipe export`: files of CI services, read by a YAML parser and held against GitHub's schema."""
+"""`pipe export`: files of CI services, read by a YAML parser and held against the services' schemas."""
 
 import subprocess
 import unittest
 
+import gitlab_ci
 import yaml
 from cli_case import CliCase
 from pipe import PROGRAM, SOURCE
@@ -82,6 +83,14 @@ class Export(CliCase):
         self.assert_says(text, "#   variable: REGISTRY_PORT", "#   masked variable: REGISTRY_TOKEN",
                          "#   secret file: /run/secrets/token")  # fmt: skip
         self.assertNotIn("image", self.gitlab())
+
+    def test_gitlab_by_its_schema(self):
+        text = self.export("gitlab", "p.toml", *INSTALL, "--image", "debian:12").out
+        self.assertEqual(gitlab_ci.jobs({".gitlab-ci.yml": text}), ["pipe-t"])
+        for right, wrong in (("when: always", "when: alwayss"), ("  script:", "  scriptt:"), ("junit:", "junitt:")):
+            self.assertIn(right, text)
+            with self.assertRaises(gitlab_ci.Invalid):
+                gitlab_ci.jobs({".gitlab-ci.yml": text.replace(right, wrong)})
 
     def test_settings_go_along_as_they_are(self):
         self.pipe.write("more.toml", "")
