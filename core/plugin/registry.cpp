@@ -1,6 +1,7 @@
 #include "core/plugin/registry.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/prefix.hpp"
 
 #include <pipe/plugin.h>
 
@@ -101,9 +102,7 @@ std::vector<fs::path> PluginRegistry::default_folders(const std::vector<std::str
   } else if (!home.empty()) {
     folders.push_back(fs::path(home) / ".local/share/pipe/plugins");
   }
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (!error) folders.push_back(self.parent_path().parent_path() / PIPE_LIBDIR / "pipe/plugins");
+  folders.push_back(install_prefix() / PIPE_LIBDIR / "pipe/plugins");
   return folders;
 }
 
