@@ -1,6 +1,8 @@
 #include "core/base/diagnostic.hpp"
 
+#include "core/base/columns.hpp"
 #include "core/base/value.hpp"
+#include "core/base/words.hpp"
 
 #include <fmt/core.h>
 
@@ -13,7 +15,7 @@ namespace pipes {
 namespace {
 
 /// Columns of a line that are shown around the caret; more would wrap.
-constexpr std::size_t kWindow = 120;
+constexpr std::size_t kWindow = 70;
 
 /// Lines of a file, read once however many diagnostics point into it.
 class Sources {
@@ -33,26 +35,22 @@ class Sources {
   std::map<std::string, std::vector<std::string>> files_;
 };
 
-/// One element for each code point: columns count those, as TOML's parser does.
+/// One element for each code point, as TOML's parser counts columns. A terminal must not act on what is in a
+/// file, and the reader should see that it is there.
 std::vector<std::string> characters(std::string_view text) {
   std::vector<std::string> result;
-  for (char c : text) {
-    if ((static_cast<unsigned char>(c) & 0xC0U) == 0x80U && !result.empty()) {
-      result.back() += c;
-    } else {
-      result.emplace_back(1, c);
-    }
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at + 1;
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) ++end;
+    const std::string character = printable(text.substr(at, end - at));
+    result.push_back(character.empty() ? "?" : character);
+    at = end;
   }
   return result;
 }
 
-/// Text of a file could carry escape sequences: a terminal must not act on them.
-std::string printable(std::string_view text) {
-  std::string result(text);
-  for (char &c : result) {
-    if ((static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') || c == 0x7F) c = '?';
-  }
-  return result;
+std::string shown(std::string_view text) {
+  return joined(characters(text), "");
 }
 
 class Human {
@@ -76,17 +74,17 @@ class Human {
     const std::string level = d.warning ? "warning" : "error";
     const std::string_view sgr = d.warning ? "1;33" : "1;31";
     out_ += paint(sgr, d.id.empty() ? level : fmt::format("{}[{}]", level, d.id));
-    out_ += paint("1", ": " + printable(d.message)) + "\n";
+    out_ += paint("1", ": " + shown(d.message)) + "\n";
     const std::string number = d.place.line > 0 ? std::to_string(d.place.line) : "";
     const std::string margin(number.empty() ? 2 : number.size(), ' ');
     if (!d.place.file.empty()) {
-      out_ += margin + paint("1;34", "--> ") + printable(d.place.file);
+      out_ += margin + paint("1;34", "--> ") + shown(d.place.file);
       if (d.place.line > 0) out_ += fmt::format(":{}:{}", d.place.line, d.place.column);
       out_ += '\n';
       snippet(d, number, margin, sgr);
     }
-    for (const std::string &note : d.notes) out_ += paint("1;36", "note") + ": " + printable(note) + "\n";
-    if (!d.help.empty()) out_ += paint("1;32", "help") + ": " + printable(d.help) + "\n";
+    for (const std::string &note : d.notes) out_ += paint("1;36", "note") + ": " + shown(note) + "\n";
+    if (!d.help.empty()) out_ += paint("1;32", "help") + ": " + shown(d.help) + "\n";
   }
 
   void snippet(const Diagnostic &d, const std::string &number, const std::string &margin,
@@ -99,23 +97,24 @@ class Human {
       out_ += "*** (this line holds a secret and is not shown)\n" + bar + "\n";
       return;
     }
-    std::vector<std::string> text = characters(*line);
-    if (!text.empty() && text.back() == "\r") text.pop_back();
+    const std::vector<std::string> text =
+        characters(std::string_view(*line).substr(0, line->size() - (line->ends_with('\r') ? 1 : 0)));
+
     auto column = static_cast<std::size_t>(std::max(d.place.column, 1)) - 1;
     column = std::min(column, text.size());
     const std::size_t begin = text.size() <= kWindow || column < kWindow / 2 ? 0 : column - kWindow / 2;
     const std::size_t end = std::min(text.size(), begin + kWindow);
-    std::string shown = begin > 0 ? "…" : "", padding = begin > 0 ? " " : "";
-    for (std::size_t i = begin; i < end; ++i) {
-      shown += text[i];
-      if (i < column) padding += text[i] == "\t" ? "\t" : " ";
-    }
-    if (end < text.size()) shown += "…";
-    const std::size_t room = std::max<std::size_t>(end > column ? end - column : 0, 1);
-    const auto length = std::min(static_cast<std::size_t>(std::max(d.place.length, 1)), room);
-    std::string caret(length, '^');
-    if (!d.label.empty()) caret += " " + printable(d.label);
-    out_ += printable(shown) + "\n" + bar + " " + padding + paint(sgr, caret) + "\n";
+    const auto length = static_cast<std::size_t>(std::max(d.place.length, 1));
+    const auto part = [&](std::size_t from, std::size_t to) {
+      return joined({text.begin() + static_cast<std::ptrdiff_t>(from),
+                     text.begin() + static_cast<std::ptrdiff_t>(std::min(to, end))},
+                    "");
+    };
+    const std::string padding(width(part(begin, column)) + (begin > 0 ? 1 : 0), ' ');
+    std::string caret(std::max<std::size_t>(width(part(column, column + length)), 1), '^');
+    if (!d.label.empty()) caret += " " + shown(d.label);
+    out_ += (begin > 0 ? "…" : "") + part(begin, end) + (end < text.size() ? "…" : "") + "\n" + bar + " " +
+            padding + paint(sgr, caret) + "\n";
     if (!d.notes.empty() || !d.help.empty()) out_ += bar + "\n";
   }
 
@@ -172,8 +171,7 @@ std::string render_short(const Diagnostics &diagnostics) {
     std::string place = d.place.file;
     if (d.place.line > 0) place += fmt::format(":{}:{}", d.place.line, d.place.column);
     const std::string id = d.id.empty() ? "" : "[" + d.id + "]";
-    out +=
-        printable(fmt::format("{}: {}{}: {}", place, d.warning ? "warning" : "error", id, d.message)) + "\n";
+    out += shown(fmt::format("{}: {}{}: {}", place, d.warning ? "warning" : "error", id, d.message)) + "\n";
   }
   return out;
 }

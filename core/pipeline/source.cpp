@@ -1,5 +1,6 @@
 #include "core/pipeline/source.hpp"
 
+#include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
 #include "core/base/fd.hpp"
 
@@ -10,6 +11,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <vector>
 
 namespace pipes {
 namespace {
@@ -73,6 +76,20 @@ class RawString {
   bool escapes_ = false, is_multiline_ = false;
 };
 
+/// The file beside it that may have been meant.
+std::string missing_hint(const std::filesystem::path &path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == ".toml") names.push_back(entry->path().filename().string());
+  }
+  const std::string close = closest(path.filename().string(), names);
+  return close.empty() ? "check the path, or see pipelines/ for examples"
+                       : fmt::format("did you mean `{}`?", (path.parent_path() / close).string());
+}
+
 }  // namespace
 
 Source::Source(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {
@@ -87,8 +104,7 @@ Source Source::read(const std::string &path) {
     return Error(Exit::invalid, fmt::format("cannot read {}: {}", path, why), hint);
   };
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd && errno == ENOENT)
-    throw fail("there is no such file", "check the path, or see pipelines/ for examples");
+  if (!fd && errno == ENOENT) throw fail("there is no such file", missing_hint(path));
   if (!fd) throw fail(std::strerror(errno), "check its permissions");
   struct stat info {};
   if (::fstat(fd.get(), &info) == 0 && S_ISDIR(info.st_mode))

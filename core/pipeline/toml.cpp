@@ -232,8 +232,13 @@ Spot overlong_key(std::string_view text) {
   return spot;
 }
 
-/// What toml++ says, in words for someone who does not know TOML's grammar.
-std::pair<std::string, std::string> explain(std::string_view said) {
+bool has_control_character(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return std::ranges::any_of(line, [](char c) { return (c >= 0 && c < 0x20 && c != '\t') || c == 0x7F; });
+}
+
+/// What toml++ says of a line, in words for someone who does not know TOML's grammar.
+std::pair<std::string, std::string> explain(std::string_view said, std::string_view line) {
   constexpr std::string_view kPrefix = "Error while parsing ";
   std::string where, what(said);
   if (said.starts_with(kPrefix)) {
@@ -247,6 +252,9 @@ std::pair<std::string, std::string> explain(std::string_view said) {
   std::string help;
   if (says("could not determine value type") || (where == "boolean")) {
     help = "text needs quotes: key = \"text\"";
+  } else if (where == "string" && says("control characters") && has_control_character(line)) {
+    what = "this text has a control character in it";
+    help = "write it by its number: \"\\u001B\" is the escape character";
   } else if (where == "string" && says("control characters")) {
     what = "this text has no closing quote on its line";
     help = "close it, or use \"\"\" for text of several lines";
@@ -282,8 +290,8 @@ Tree read_toml(const Source &source) {
   try {
     return Converter(source, 0).convert(toml::parse(source.text(), std::string_view(source.path())));
   } catch (const toml::parse_error &e) {
-    const auto [message, help] = explain(e.description());
     const Spot spot = to_spot(e.source());
+    const auto [message, help] = explain(e.description(), source.line(spot.line));
     Diagnostic diagnostic = diagnose(source, spot, "toml", "invalid TOML: " + message);
     diagnostic.help = help;
     diagnostic.hide_line = seems_secret(source.line(spot.line));

@@ -185,7 +185,8 @@ void TerminalPrinter::end_step(const Event &e) {
   const bool is_folded = ended.instances > 1;
   if (detail_ == Detail::verbose && !e.why.empty())
     pending_ += said(e.step, "why: " + e.why, e.elapsed, color_);
-  if (!is_folded || has_failed || detail_ == Detail::verbose) pending_ += step_line(e, id_width_, color_);
+  if (!is_folded || has_failed || detail_ == Detail::verbose)
+    pending_ += step_line(e, id_width_, color_, has_failed ? size_().columns : 0);
   if (!is_folded) {
     rows_.erase(e.step);
     return;

@@ -1,5 +1,6 @@
 #pragma once
 // How things read on a terminal or in a log.
+#include "core/base/columns.hpp"
 #include "core/run/event.hpp"
 
 #include <chrono>
@@ -39,20 +40,6 @@ std::string paint(std::string_view text, Tone, Color);
 std::string elapsed_text(std::chrono::milliseconds);
 /// "512 B", "42.1 MB", in powers of 1000 as registries count.
 std::string bytes_text(std::uint64_t);
-/// Without escape sequences, control characters and what turns the direction of writing, so that nothing a
-/// plugin prints can take over the terminal. Tabs become spaces; line ends stay; what is no UTF-8 becomes
-/// U+FFFD.
-std::string printable(std::string_view);
-/// How many columns of a terminal it takes: two for a character that is wide there (CJK, emoji), none for one
-/// that is drawn onto the one before it.
-std::size_t width(std::string_view);
-/// At most `columns` wide, with an ellipsis where it was cut.
-std::string fit(std::string_view, std::size_t columns);
-/// With spaces behind it, up to `columns`.
-std::string padded(std::string_view, std::size_t columns);
-/// Up to the first line end.
-std::string_view first_line(std::string_view);
-
 /// What a step says, each line behind its name, and the time since it began if there is one:
 /// `pull | fetching blobs`.
 std::string said(const std::string &step, std::string_view text, std::optional<std::chrono::milliseconds> at,
@@ -76,8 +63,9 @@ std::string plan_lines(const Event &step_ended, std::size_t id_width, Color, Det
 /// already, but for those that no event tells.
 enum class Told { nothing, events };
 std::string failure_block(const Event &step_ended, Told, Color);
-/// `  changed    pull   3.1s  summary`, and what it changed beneath.
-std::string step_line(const Event &step_ended, std::size_t id_width, Color);
+/// `  changed    pull   3.1s  summary`, and what it changed beneath. `columns`: what there is room for, where
+/// the whole message stands elsewhere.
+std::string step_line(const Event &step_ended, std::size_t id_width, Color, std::size_t columns = 0);
 /// The widest id of the steps that a run announced, within reason.
 std::size_t id_width(const Event &run_started);
 /// How far a step is, from all its parts: "2.1 MB / 3.4 MB".

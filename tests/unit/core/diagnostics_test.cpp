@@ -337,6 +337,13 @@ help: text needs quotes: key = "text"
 )");
 }
 
+TEST_F(FileMistakes, AControlCharacterInText) {
+  make("[[step]]\nuses = \"a\x1b\"\n");
+  EXPECT_EQ(brief(), "3:10 toml: invalid TOML: this text has a control character in it\n");
+  make("[[step]]\nuses = \"a\n");
+  EXPECT_EQ(brief(), "3:10 toml: invalid TOML: this text has no closing quote on its line\n");
+}
+
 TEST_F(FileMistakes, ATableOverSeveralLines) {
   make("[[step]]\nuses = \"run\"\nwith = {\n  image = \"a\"\n}\n");
   EXPECT_EQ(brief(), "4:9 toml: invalid TOML: a table in braces ends on the line where it begins\n");

@@ -431,6 +431,14 @@ TEST(Width, CountsColumns) {
   EXPECT_EQ(padded("镜像", 6), "镜像  ");
 }
 
+TEST(Wrapped, BreaksBetweenWords) {
+  EXPECT_EQ(wrapped("one two  three four", 10), "one two\nthree four");
+  EXPECT_EQ(wrapped("one two three", 10, 4), "one\n    two\n    three");
+  EXPECT_EQ(wrapped("레지 스트 리", 9), "레지 스트\n리");
+  EXPECT_EQ(wrapped("a-word-that-is-too-long b", 6), "a-word-that-is-too-long\nb");
+  EXPECT_EQ(wrapped(" ", 6), "");
+}
+
 TEST(Elapsed, ReadsLikeATime) {
   EXPECT_EQ(elapsed_text(milliseconds(234)), "0.2s");
   EXPECT_EQ(elapsed_text(milliseconds(59'999)), "59.9s");
