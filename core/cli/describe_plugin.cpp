@@ -1,5 +1,6 @@
 #include "core/cli/describe_plugin.hpp"
 
+#include "core/base/columns.hpp"
 #include "core/cli/step_options.hpp"
 
 #include <fmt/core.h>
@@ -89,7 +90,8 @@ std::string plugins_text(const std::vector<PluginFile> &files) {
   for (const PluginFile &file : files) {
     const std::string version = file.steps.empty() ? "-" : file.steps.front().version;
     const std::string help = file.steps.empty() ? "" : file.steps.front().help;
-    out += fmt::format("{:<{}}  {:<8}  {}\n", names_of(file), widest, version, help);
+    out += fmt::format("{:<{}}  {:<8}  {}\n", names_of(file), widest, version,
+                       wrapped(help, kHelpColumns, widest + 12));
     if (file.shadowed)
       out +=
           fmt::format("{:<{}}  shadowed by one in an earlier folder: {}\n", "", widest, file.path.string());
@@ -133,16 +135,14 @@ std::string step_text(const StepSchema &schema, const std::string &path) {
     widest = std::max(widest, output.name.size());
     types = std::max(types, type_name(output.type).size());
   }
+  const auto row = [&](const std::string &name, std::string_view type, const std::string &help) {
+    out += fmt::format("  {:<{}}  {:<{}}  {}\n", name, widest, type, types,
+                       wrapped(help, kHelpColumns, widest + types + 6));
+  };
   out += "\nparameters:\n";
-  for (const Param &param : schema.params) {
-    out +=
-        fmt::format("  {:<{}}  {:<{}}  {}\n", param.name, widest, type_text(param), types, param_help(param));
-  }
+  for (const Param &param : schema.params) row(param.name, type_text(param), param_help(param));
   out += "\noutputs:\n";
-  for (const Output &output : schema.outputs) {
-    out += fmt::format("  {:<{}}  {:<{}}  {}\n", output.name, widest, type_name(output.type), types,
-                       output.help);
-  }
+  for (const Output &output : schema.outputs) row(output.name, type_name(output.type), output.help);
   return out;
 }
 

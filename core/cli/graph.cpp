@@ -12,7 +12,8 @@ namespace pipes::cli {
 namespace {
 
 std::vector<Option> options() {
-  std::vector<Option> all{{"format", "FORM", "text (default), dot, mermaid or svg"}};
+  std::vector<Option> all{
+      {"format", "FORM", "text (default), dot, mermaid or svg", false, {"text", "dot", "mermaid", "svg"}}};
   for (const Option &option : input_options()) all.push_back(option);
   all.push_back({"plugin-path", "DIR", "Look for plugins here first; may be given several times"});
   return all;
@@ -29,9 +30,6 @@ int run(const Words &words) {
   const auto args = arguments(kGraph, words);
   if (!args) return 0;
   const std::string form = args->value("format").value_or("text");
-  if (form != "text" && form != "dot" && form != "mermaid" && form != "svg") {
-    throw Error(Exit::usage, fmt::format("`--format {}`: expected text, dot, mermaid or svg", form));
-  }
   const std::string file = one_file(*args);
   PluginRegistry plugins = registry(*args);
   const PlanOutcome outcome = make_plan(file, inputs(*args), plugins, false);

@@ -11,11 +11,12 @@ constexpr const char *kSummary =
     "sets up and runs private image registries, and moves images into and between them";
 constexpr const char *kExamples =
     "A registry on this machine:     pipe run pipelines/registry.toml\n"
-    "One step, as in a CI stage:     pipe step push --image app:1.2 --to registry.lan:5000/app:1.2\n"
+    "One step, as in a CI stage:     pipe step push --image localhost:5000/app:1\n"
     "Help for a verb, or for a step: pipe help run, pipe step push --help\n";
 
 std::string overview() {
-  return fmt::format("pipe {}.\n\nusage: pipe VERB …\n\n{}\n{}", kSummary, list_text(verbs()), kExamples);
+  return fmt::format("{}\nusage: pipe VERB …\n\n{}\n{}", help_paragraphs(fmt::format("pipe {}.", kSummary)),
+                     list_text(verbs()), kExamples);
 }
 
 int run(const Words &words) {

@@ -1,5 +1,6 @@
 #include "core/cli/options.hpp"
 
+#include "core/base/columns.hpp"
 #include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
 
@@ -105,16 +106,26 @@ Arguments parse(const std::vector<Option> &options, const std::vector<std::strin
   }
 }
 
-std::string describe(const std::vector<Option> &options) {
+std::string explained(const std::vector<std::pair<std::string, std::string>> &entries) {
+  constexpr std::size_t kWidest = 26;  // a longer one has a line of its own
   std::size_t widest = 0;
-  for (const Option &option : options) widest = std::max(widest, label(option).size());
-  widest = std::min<std::size_t>(widest, 30);
+  for (const auto &[name, meaning] : entries) {
+    if (width(name) <= kWidest) widest = std::max(widest, width(name));
+  }
+  const std::size_t column = 2 + widest + 2;
   std::string out;
-  for (const Option &option : options) {
-    const std::string name = label(option);
-    out += fmt::format("  {:<{}}  {}\n", name, widest, option.help);
+  for (const auto &[name, meaning] : entries) {
+    const bool is_long = width(name) > widest;
+    out += "  " + padded(name, widest) + (is_long ? "\n" + std::string(column, ' ') : "  ");
+    out += wrapped(meaning, kHelpColumns, column) + "\n";
   }
   return out;
+}
+
+std::string describe(const std::vector<Option> &options) {
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const Option &option : options) entries.emplace_back(label(option), option.help);
+  return explained(entries);
 }
 
 }  // namespace pipes::cli

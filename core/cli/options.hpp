@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pipes::cli {
@@ -34,6 +35,10 @@ class Arguments {
 /// switch. Options are never guessed from their beginning.
 Arguments parse(const std::vector<Option> &, const std::vector<std::string> &args);
 
+/// What fits on every terminal; help is the same on all of them, and in a pipe.
+inline constexpr std::size_t kHelpColumns = 80;
+/// Names with what each means beside it, in as many lines as it takes.
+std::string explained(const std::vector<std::pair<std::string, std::string>> &);
 /// The options as `--help` lists them.
 std::string describe(const std::vector<Option> &);
 

@@ -41,10 +41,14 @@ void print_error(const Error &error) {
 }
 
 bool colored(int fd) {
-  const char *no_color = std::getenv("NO_COLOR");
-  const char *term = std::getenv("TERM");
-  const bool dumb = term == nullptr || std::string_view(term) == "dumb";
-  return ::isatty(fd) == 1 && (no_color == nullptr || *no_color == '\0') && !dumb;
+  const auto variable = [](const char *name) {
+    const char *value = std::getenv(name);
+    return std::string_view(value == nullptr ? "" : value);
+  };
+  if (!variable("NO_COLOR").empty()) return false;
+  const std::string_view force = variable("CLICOLOR_FORCE"), term = variable("TERM");
+  if (!force.empty() && force != "0") return true;
+  return ::isatty(fd) == 1 && !term.empty() && term != "dumb";
 }
 
 }  // namespace pipes::cli

@@ -41,7 +41,7 @@ bool parse_isolation(const Arguments &arguments) {
   const std::string text =
       arguments.value("isolation").value_or(from_environment == nullptr ? "process" : from_environment);
   if (text != "process" && text != "none") {
-    throw Error(Exit::usage, fmt::format("isolation `{}`: expected process or none", text));
+    throw Error(Exit::usage, fmt::format("PIPE_ISOLATION is `{}`: expected process or none", text));
   }
   return text == "process";
 }
@@ -71,7 +71,11 @@ std::vector<Option> common_options() {
       {"jobs", "N", "Run up to N steps at once (default: 4, or the number of CPUs if that is more)"},
       output_option("events as lines of JSON on stdout"),
       {"plugin-path", "DIR", "Look for plugins here first; may be given several times"},
-      {"isolation", "MODE", "process, or none: run steps inside pipe itself, for debuggers"}};
+      {"isolation",
+       "MODE",
+       "process, or none: run steps inside pipe itself, for debuggers",
+       false,
+       {"process", "none"}}};
   all.insert(all.end(), others.begin(), others.end());
   return all;
 }

@@ -18,7 +18,11 @@ std::vector<Option> options() {
           {"verbose", "", "Say every line of the step, with its time"},
           output_option("the outputs as a JSON object"),
           {"plugin-path", "DIR", "Look for plugins here first; may be given several times"},
-          {"isolation", "MODE", "process, or none: run the step inside pipe itself, for debuggers"},
+          {"isolation",
+           "MODE",
+           "process, or none: run the step inside pipe itself, for debuggers",
+           false,
+           {"process", "none"}},
           {"help", "", "Show this"}};
 }
 
@@ -43,21 +47,23 @@ PluginRegistry::Found find_step(PluginRegistry &plugins, const std::string &name
 }
 
 std::string step_help(const StepSchema &schema) {
-  std::string usage = fmt::format("usage: pipe step {}", schema.step);
+  std::string usage;
   for (const Param &param : schema.params) {
     if (!param.required) continue;
     std::string name = param.name;
     std::ranges::replace(name, '_', '-');
-    usage += param.secret ? fmt::format(" --{}-file PATH", name)
-                          : fmt::format(" --{} {}", name, argument_name(param));
+    usage += param.secret ? fmt::format("--{}-file PATH ", name)
+                          : fmt::format("--{} {} ", name, argument_name(param));
   }
-  std::string text = fmt::format("{} …\n\n{} ({} {})\n\nparameters:\n{}", usage, schema.help, schema.step,
-                                 schema.version, describe(step_options(schema, options())));
+  std::string text =
+      fmt::format("{}\n\n{}\nparameters:\n{}", wrapped_usage("step " + schema.step, usage + "…"),
+                  help_paragraphs(fmt::format("{} ({} {})", schema.help, schema.step, schema.version)),
+                  describe(step_options(schema, options())));
   if (!schema.outputs.empty()) text += "\noutputs:\n";
-  for (const Output &output : schema.outputs) {
-    text += fmt::format("  {:<12}  {} ({})\n", output.name, output.help, type_name(output.type));
-  }
-  return text + "\noptions:\n" + describe(options());
+  std::vector<std::pair<std::string, std::string>> outputs;
+  for (const Output &output : schema.outputs)
+    outputs.emplace_back(output.name, fmt::format("{} ({})", output.help, type_name(output.type)));
+  return text + explained(outputs) + "\noptions:\n" + describe(options());
 }
 
 int run(const Words &words) {

@@ -1,5 +1,6 @@
 #include "core/cli/verb.hpp"
 
+#include "core/base/columns.hpp"
 #include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
 #include "core/cli/print.hpp"
@@ -32,11 +33,43 @@ void reject_verb(Verbs verbs, const std::string &name, const std::string &lists_
 }
 
 std::string list_text(Verbs verbs) {
-  std::size_t widest = 0;
-  for (const Verb *verb : verbs) widest = std::max(widest, std::string_view(verb->name).size());
-  std::string text;
-  for (const Verb *verb : verbs) text += fmt::format("  {:<{}}  {}\n", verb->name, widest, verb->summary);
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const Verb *verb : verbs) entries.emplace_back(verb->name, verb->summary);
+  return explained(entries);
+}
+
+std::string wrapped_usage(const std::string &name, std::string_view words) {
+  constexpr char kStays = '\1';  // a space between brackets, where no line ends
+  std::string held(words);
+  int depth = 0;
+  for (char &c : held) {
+    depth += c == '[' ? 1 : c == ']' ? -1 : 0;
+    if (c == ' ' && depth > 0) c = kStays;
+  }
+  const std::string begin = fmt::format("usage: pipe {} ", name);
+  std::string text = begin + wrapped(held, kHelpColumns, begin.size());
+  std::ranges::replace(text, kStays, ' ');
+  while (text.ends_with(' ')) text.pop_back();
   return text;
+}
+
+std::string help_paragraphs(std::string_view text) {
+  std::string out, open;
+  const auto close = [&] {
+    if (!open.empty()) out += wrapped(std::exchange(open, {}), kHelpColumns) + "\n";
+  };
+  while (!text.empty()) {
+    const std::string_view line = first_line(text);
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (!line.empty() && !line.starts_with("  ")) {
+      open.append(line).append(" ");
+      continue;
+    }
+    close();
+    out.append(line).append("\n");
+  }
+  close();
+  return out;
 }
 
 std::optional<Arguments> arguments(const Verb &verb, const Words &words) {
@@ -61,7 +94,8 @@ const Words &words_of(const Arguments &arguments, const Verb &verb, std::size_t 
 std::string help_text(const Verb &verb) {
   std::vector<Option> options = verb.options();
   options.push_back({"help", "", "Show this"});
-  return fmt::format("{}\n\n{}\n\noptions:\n{}", usage_text(verb), verb.about, describe(options));
+  return fmt::format("{}\n\n{}\noptions:\n{}", wrapped_usage(verb.name, verb.usage),
+                     help_paragraphs(verb.about), describe(options));
 }
 
 }  // namespace pipes::cli

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pipes::cli {
@@ -34,5 +35,9 @@ std::optional<Arguments> arguments(const Verb &, const Words &);
 /// takes.
 const Words &words_of(const Arguments &, const Verb &, std::size_t least, std::size_t most);
 std::string help_text(const Verb &);
+/// `usage: pipe NAME WORDS`, for `--help`
+std::string wrapped_usage(const std::string &name, std::string_view words);
+/// Text for `--help`: what is indented (examples) stays as it is, the rest is broken anew.
+std::string help_paragraphs(std::string_view);
 
 }  // namespace pipes::cli
