@@ -102,15 +102,6 @@ std::string counted(std::uint64_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
-std::string familiar(const std::string &store_name) {
-  try {
-    const oci::Reference reference = oci::Reference::parse(store_name);
-    return reference.str() == store_name ? reference.familiar() : store_name;
-  } catch (const sdk::Error &) {
-    return store_name;  // of another tool
-  }
-}
-
 std::string joined(const std::vector<oci::Platform> &platforms) {
   std::string text;
   for (const oci::Platform &platform : platforms) text += (text.empty() ? "" : ", ") + platform.str();

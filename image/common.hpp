@@ -2,6 +2,7 @@
 // What the verbs have in common: their options, the store, how they say things.
 #include "core/base/error.hpp"
 #include "core/base/value.hpp"
+#include "image/familiar.hpp"
 #include "image/verbs.hpp"
 
 #include <pipe/error.hpp>
@@ -67,8 +68,6 @@ class Watch final : public sdk::Observer {
 
 /// "1 blob", "3 blobs".
 std::string counted(std::uint64_t count, std::string_view what);
-/// As people write it: registry:3.
-std::string familiar(const std::string &store_name);
 /// "linux/amd64, linux/arm64".
 std::string joined(const std::vector<oci::Platform> &);
 Value json_of(const std::vector<oci::Platform> &);

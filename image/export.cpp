@@ -12,7 +12,7 @@ namespace pipes::image {
 namespace {
 
 std::vector<Option> options() {
-  return {{"format", "FORM", "oci (default) or docker, as `docker load` takes it"},
+  return {{"format", "FORM", "oci (default) or docker, as `docker load` takes it", false, {"oci", "docker"}},
           {"platform", "PLATFORM", "One of several: linux/arm64 (docker: this machine's, if none is named)"},
           output_option()};
 }
@@ -22,8 +22,6 @@ int run(const Words &words) {
   if (!args) return 0;
   const bool json = wants_json(*args);
   const std::string format = args->value("format").value_or("oci");
-  if (format != "oci" && format != "docker")
-    throw Error(Exit::usage, fmt::format("`--format {}`: expected oci or docker", format));
   const std::vector<std::string> &given = words_of(*args, kExport, 2, 2);
   const oci::Store store = open_store();
   const oci::StoredImage image = find_image(store, given[0]);

@@ -58,8 +58,9 @@ int run_verb(const Verb &verb, const Words &words) {
 }
 
 /// `--complete WORD…`: what could stand in the place of the last word behind `pipe GROUP`.
-int complete(Verbs verbs, const std::string &group, const Words &words) {
+int complete(Verbs verbs, const std::string &group, Words words) {
   cli::Completions found;
+  const std::string typed = words.empty() ? "" : words.back(), stem = cli::split_value(words);
   const std::string word = words.empty() ? "" : words.back();
   if (words.size() < 2 && group != kDoctor.name) {
     found = cli::complete_verb(verbs);
@@ -67,17 +68,19 @@ int complete(Verbs verbs, const std::string &group, const Words &words) {
                  group == kDoctor.name ? &kDoctor : cli::find_verb(verbs, group + " " + words.front())) {
     const std::vector<Option> options = verb->options();
     const std::string usage = verb->usage;
-    if (const Option *open = cli::open_option(options, words)) {
+    if (const Option *open = cli::open_option(options, words, !stem.empty())) {
       found = cli::complete_value(*open);
     } else if (word.starts_with('-')) {
       found = cli::complete_name(options);
-    } else if (usage.starts_with("NAME") && oci::Store::exists(oci::Store::default_path())) {
-      for (const oci::StoredImage &image : oci::Store(oci::Store::default_path()).list())
-        found.add(familiar(image.name));
+    } else if (stem.empty()) {
+      if (usage.starts_with("NAME"))
+        for (const std::string &name : oci::Store::names(oci::Store::default_path()))
+          found.add(familiar(name));
+      if (usage.find("FILE") != std::string::npos) found.files.emplace();
     }
-    found.files = found.files || usage.find("FILE") != std::string::npos;
   }
-  cli::print_completions(found, word);
+  cli::prepend(found, stem);
+  cli::print_completions(found, typed);
   return static_cast<int>(Exit::done);
 }
 

@@ -6,6 +6,8 @@
 #include <fmt/core.h>
 #include <pipe/oci/copy.hpp>
 
+#include <algorithm>
+
 namespace pipes::image {
 namespace {
 
@@ -32,7 +34,8 @@ int run(const Words &words) {
   const oci::Reference repository = repository_of(words_of(*args, kTags, 1, 1).front());
   Watch watch;
   const oci::RegistryOptions how = registry_options(*args);
-  const std::vector<std::string> tags = oci::Copier(how, how, watch).tags(repository);
+  std::vector<std::string> tags = oci::Copier(how, how, watch).tags(repository);
+  std::ranges::sort(tags);  // registries have them in any order
   if (json) {
     print_json({{"repository", repository.name()}, {"tags", json_of(tags)}});
     return 0;

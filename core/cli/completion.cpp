@@ -16,17 +16,43 @@ Completions complete_verb(Verbs verbs) {
   return found;
 }
 
-const Option *open_option(const std::vector<Option> &options, const Words &words) {
+std::string split_value(Words &words) {
+  const std::size_t equals = words.empty() ? std::string::npos : words.back().find('=');
+  if (equals == std::string::npos || !words.back().starts_with("--")) return {};
+  const std::string stem = words.back().substr(0, equals + 1);
+  std::string value = words.back().substr(equals + 1);
+  words.back().resize(equals);
+  words.push_back(std::move(value));
+  return stem;
+}
+
+void prepend(Completions &found, const std::string &stem) {
+  for (auto &[candidate, meaning] : found.words) candidate.insert(0, stem);
+  if (found.files) found.files->insert(0, stem);
+}
+
+const Option *open_option(const std::vector<Option> &options, const Words &words, bool is_split) {
   if (words.size() < 2 || !words[words.size() - 2].starts_with("--")) return nullptr;
   const auto at = std::ranges::find(options, words[words.size() - 2].substr(2), &Option::name);
-  return at == options.end() || at->argument.empty() || at->optional_argument ? nullptr : &*at;
+  if (at == options.end() || at->argument.empty() || (at->optional_argument && !is_split)) return nullptr;
+  return &*at;
+}
+
+Words plain_words(const std::vector<Option> &options, const Words &words) {
+  Words plain;
+  for (std::size_t i = 1; i + 1 < words.size(); ++i) {
+    const bool is_value = open_option(options, {words[i - 1], words[i]}) != nullptr;
+    if (!is_value && !words[i].starts_with("--")) plain.push_back(words[i]);
+  }
+  return plain;
 }
 
 Completions complete_value(const Option &option) {
   Completions found;
   for (const std::string &choice : option.choices) found.add(choice);
+  if (option.optional_argument) found.words = {{"true", ""}, {"false", ""}};
   const std::string &argument = option.argument;
-  found.files = argument == "FILE" || argument == "DIR" || argument == "PATH";
+  if (argument == "FILE" || argument == "DIR" || argument == "PATH") found.files.emplace();
   return found;
 }
 
@@ -45,7 +71,7 @@ void print_completions(const Completions &found, const std::string &word) {
     if (!meaning.empty()) text += "\t" + meaning.substr(0, meaning.find('\n'));
     text += "\n";
   }
-  if (found.files) text += ":files\n";
+  if (found.files) text += ":files" + *found.files + "\n";
   print(text);
 }
 

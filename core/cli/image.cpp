@@ -3,6 +3,7 @@
 #include "core/cli/image.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/prefix.hpp"
 #include "core/cli/verbs.hpp"
 
 #include <fmt/core.h>
@@ -10,24 +11,32 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
+#include <utility>
 
 namespace pipes::cli {
-namespace fs = std::filesystem;
 
-// It lies beside `pipe`, in the build tree as in a prefix.
-void become_image_program(const std::string &verb, const Words &words) {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  const fs::path program = self.parent_path().parent_path() / PIPE_LIBEXECDIR / "pipe/pipe-image";
-  std::string name = program.string(), first = verb;
-  Words rest = words;
-  std::vector<char *> argv{name.data(), first.data()};
-  for (std::string &word : rest) argv.push_back(word.data());
+namespace {
+
+// They lie beside `pipe`, in the build tree as in a prefix.
+[[noreturn]] void become(const char *program, Words words) {
+  std::string path = (install_prefix() / PIPE_LIBEXECDIR / "pipe" / program).string();
+  std::vector<char *> argv{path.data()};
+  for (std::string &word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  ::execv(name.c_str(), argv.data());
-  throw Error(Exit::step_failed, fmt::format("cannot start {}: {}", name, std::strerror(errno)),
+  ::execv(path.c_str(), argv.data());
+  throw Error(Exit::step_failed, fmt::format("cannot start {}: {}", path, std::strerror(errno)),
               "`pipe image`, `pipe debug` and `pipe doctor` need it: install pipe as a whole");
+}
+
+}  // namespace
+
+void become_image_program(const std::string &verb, Words words) {
+  words.insert(words.begin(), verb);
+  become("pipe-image", std::move(words));
+}
+
+void become_image_names(const std::string &prefix) {
+  become("pipe-names", {prefix});
 }
 
 const Verb kImage{"image",

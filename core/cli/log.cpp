@@ -64,15 +64,12 @@ void show_file(const fs::path &path, TextOut &out) {
 /// The steps that a name means: one, or all instances of one. Throws Error if there is none.
 std::vector<std::string> steps_named(const fs::path &folder, const std::string &name) {
   std::vector<std::string> meant, names;
-  replay(folder, [&](const Event &e, std::string_view) {
-    for (const Value &step : e.steps) {
-      const Value *id = step.find("id"), *group = step.find("step");
-      if (id == nullptr) continue;
-      names.push_back(to_text(*id));
-      if (names.back() == name || (group != nullptr && to_text(*group) == name))
-        meant.push_back(names.back());
-    }
-  });
+  for (const Value &step : announced_steps(folder)) {
+    const Value *id = step.find("id"), *group = step.find("step");
+    if (id == nullptr) continue;
+    names.push_back(to_text(*id));
+    if (names.back() == name || (group != nullptr && to_text(*group) == name)) meant.push_back(names.back());
+  }
   if (!meant.empty()) return meant;
   const std::string close = did_you_mean(name, names);
   throw Error(

@@ -1,3 +1,4 @@
+#include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
 #include "core/cli/print.hpp"
 #include "core/cli/verbs.hpp"
@@ -20,7 +21,7 @@ constexpr std::size_t kLimit = 20;
 
 std::vector<Option> options() {
   return {{"limit", "N", fmt::format("Show the newest N (default: {}; 0: all)", kLimit)},
-          {"output", "FORM", "text or json"}};
+          {"output", "FORM", "text or json", false, {"text", "json"}}};
 }
 
 std::size_t parse_limit(const std::string &text) {
@@ -108,13 +109,18 @@ Value described(const RunRecord &r) {
   return map;
 }
 
+std::string nothing(const Words &pipelines) {
+  if (pipelines.empty()) return "no run is on record";
+  std::vector<std::string> names;
+  for (const auto &folder : run_folders()) names.push_back(pipeline_part(folder.filename().string()));
+  const std::string close = did_you_mean(pipelines.front(), names);
+  return fmt::format("no run of `{}` is on record{}", pipelines.front(), close.empty() ? "" : "; " + close);
+}
+
 int run(const Words &words) {
   const auto args = arguments(kRuns, words);
   if (!args) return 0;
   const std::string form = args->value("output").value_or("text");
-  if (form != "text" && form != "json") {
-    throw Error(Exit::usage, fmt::format("`--output {}`: expected text or json", form));
-  }
   const Words &pipelines = words_of(*args, kRuns, 0, 1);
   std::size_t limit = kLimit;
   if (const auto text = args->value("limit")) limit = parse_limit(*text);
@@ -130,7 +136,7 @@ int run(const Words &words) {
     for (const RunRecord &r : runs) list.push_back(described(r));
     print(to_json(Value(std::move(list))) + "\n");
   } else if (runs.empty()) {
-    print_error("no run is on record\n");
+    print_error(nothing(pipelines) + "\n");
   } else {
     print(table(runs, colored(STDOUT_FILENO) ? Color::on : Color::off));
     if (folders.size() > runs.size()) {

@@ -26,11 +26,6 @@ constexpr std::size_t kTail = 256U << 10;  // in which the last event is found; 
 constexpr std::size_t kShown = 5;          // of the runs that could be meant
 constexpr std::size_t kStamp = sizeof("20260101T000000.000Z-") - 1;
 
-/// The name of the pipeline, as the name of the folder has it.
-std::string pipeline_part(const std::string &id) {
-  return id.size() > kStamp ? id.substr(kStamp) : std::string();
-}
-
 /// Whether the folder's run is under way: it holds a lock on its journal for as long as it lives.
 bool is_running(const fs::path &folder) {
   const UniqueFd fd(::open((folder / kJournal).c_str(), O_RDONLY | O_CLOEXEC));
@@ -97,6 +92,10 @@ std::chrono::milliseconds between(std::chrono::system_clock::time_point from,
 
 }  // namespace
 
+std::string pipeline_part(const std::string &id) {
+  return id.size() > kStamp ? id.substr(kStamp) : std::string();
+}
+
 std::vector<fs::path> run_folders(const std::string &pipeline) {
   std::vector<fs::path> all;
   std::error_code none;
@@ -156,6 +155,16 @@ fs::path find_run(const std::string &word) {
   if (begin_so.size() > kShown) which += fmt::format("\n    and {} more", begin_so.size() - kShown);
   throw Error(Exit::usage, fmt::format("{} runs begin with `{}`", begin_so.size(), word),
               "say which:" + which);
+}
+
+Value::List announced_steps(const fs::path &folder) {
+  std::ifstream file(folder / kJournal, std::ios::binary);
+  if (!file) reject_journal(folder);
+  for (std::string line; std::getline(file, line);) {
+    const auto event = read_event(line);
+    if (event && event->type == Event::Type::run_started) return event->steps;
+  }
+  return {};
 }
 
 void replay(const fs::path &folder, const std::function<void(const Event &, std::string_view)> &to) {

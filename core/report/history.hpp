@@ -32,6 +32,11 @@ RunRecord run_record(const std::filesystem::path &folder);
 /// run). Throws Error{Exit::usage} if there is none, or several.
 std::filesystem::path find_run(const std::string &word);
 
+/// The name of the pipeline, as an id has it.
+std::string pipeline_part(const std::string &id);
+/// The steps of a run, as it announced them. Throws Error if there is no journal.
+Value::List announced_steps(const std::filesystem::path &folder);
+
 /// Hands on every event of a run, one after the other, each with its line. Throws Error if there is no
 /// journal.
 void replay(const std::filesystem::path &folder,

@@ -2,7 +2,6 @@
 #include <pipe/oci/store.hpp>
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <ctime>
 
 #include <fmt/core.h>
@@ -127,21 +125,6 @@ void require_writable(const fs::path &root) {
 
 bool Store::exists(const fs::path &root) {
   return check_layout_file(root);
-}
-
-fs::path Store::default_path() {
-  if (const char *store = std::getenv("PIPE_STORE"); store != nullptr && *store != '\0') return store;
-  // The XDG specification has relative paths ignored.
-  if (const char *data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data == '/')
-    return fs::path(data) / "pipe" / "store";
-  const char *home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') {
-    const passwd *user = getpwuid(getuid());
-    home = user != nullptr ? user->pw_dir : nullptr;
-  }
-  if (home == nullptr || *home == '\0')
-    throw sdk::Error(PIPE_E_IO, "there is no home folder to keep images in", "set PIPE_STORE to a folder");
-  return fs::path(home) / ".local" / "share" / "pipe" / "store";
 }
 
 Store::Store(fs::path root) : root_(std::move(root)), names_(std::make_shared<Names>(root_)) {

@@ -44,10 +44,14 @@ class Completion(CliCase):
 
     def zsh(self, line, *expected):
         """Types into a zsh, and waits for what a tab has to list."""
+        self.typed(["zsh", "-f", "-i"], f"autoload -Uz compinit; compinit -u -D; . {self.script('zsh')}\n", f"{line}\t\t", *expected)
+
+    def typed(self, shell, setup, keys, *expected):
+        """Types keys into a shell, waits for what it has to show of that, and gives all of it."""
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.folder)
-            os.execvpe("zsh", ["zsh", "-f", "-i"], {**self.pipe.env, "TERM": "dumb", "LISTMAX": "1000"})
+            os.execvpe(shell[0], shell, {**self.pipe.env, "TERM": "dumb", "LISTMAX": "1000"})
         seen = ""
 
         def wait_for(*texts):
@@ -58,10 +62,11 @@ class Completion(CliCase):
                 seen += os.read(terminal, 4096).decode(errors="replace")
 
         try:
-            os.write(terminal, f"autoload -Uz compinit; compinit -u -D; . {self.script('zsh')}; echo set''up\n".encode())
+            os.write(terminal, f"{setup}echo set''up\n".encode())
             wait_for("setup\r\n")
-            os.write(terminal, f"{line}\t\t".encode())
+            os.write(terminal, keys.encode())
             wait_for(*expected)
+            return seen
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -90,6 +95,66 @@ class Completion(CliCase):
         self.assertEqual(self.both("pipe export github --in"), ["--install"])
         self.assertEqual(self.both("pipe run --output gi"), ["github", "gitlab"])
 
+    def test_options_with_a_fixed_set_of_values(self):
+        for line, expected in {
+            "pipe graph p.toml --format ": ["dot", "mermaid", "svg", "text"],
+            "pipe runs --output ": ["json", "text"],
+            "pipe run --isolation ": ["none", "process"],
+            "pipe step push --isolation ": ["none", "process"],
+            "pipe check --format ": ["github", "human", "json"],
+            "pipe plugins --format ": ["json", "markdown", "text"],
+            "pipe report --format ": ["dotenv", "html", "junit", "markdown"],
+            "pipe run p.toml --output ": ["auto", "github", "gitlab", "json", "plain", "terminal"],
+            "pipe image ls --output ": ["json", "text"],
+            "pipe image export app:1 app.tar --format ": ["docker", "oci"],
+            "pipe run p.toml --report ": ["dotenv=", "html=", "junit=", "markdown="],
+            "pipe run p.toml --report h": ["html="],
+        }.items():
+            with self.subTest(line):
+                self.assertEqual(self.both(line), expected)
+
+    def test_a_value_behind_an_equals_sign(self):
+        for line, expected in {
+            "pipe graph p.toml --format=d": ["dot"],
+            "pipe image ls --output=j": ["json"],
+            "pipe step push --quiet --isolation=n": ["none"],
+            "pipe step pull --load=": ["false", "true"],
+            "pipe run registry.toml --set=po": ["port="],
+            "pipe run registry.toml --set insecure=": ["false", "true"],
+        }.items():
+            with self.subTest(line):
+                whole = line.rsplit(" ", 1)[1]
+                self.assertEqual(sorted(self.fish(line)), sorted(whole[: whole.index("=") + 1] + word for word in expected))
+                self.assertEqual(sorted(self.bash(line)), sorted(expected))  # bash puts them behind the `=`
+
+    def test_files_behind_the_kind_of_a_report(self):
+        self.assertEqual(self.fish("pipe run registry.toml --report html=reg"), ["html=registry.toml"])
+        self.assertEqual(self.fish("pipe run registry.toml --report=html=reg"), ["--report=html=registry.toml"])
+        for line in ("--report html=", "--report=html="):
+            self.assertEqual(self.pipe.run(["completion", "words", "run", *line.split()]).out, f":files{line.split()[-1]}\n")
+
+    def test_bash_itself(self):
+        """Readline completes what the function leaves to it: files, behind the last `=`."""
+        shell = f"set +o history; PS1=; . {self.script('bash')}; bind 'set bell-style none'\n"
+        self.assertIn("--report html=registry.toml", self.typed(["bash", "--norc", "--noprofile", "-i"], shell, "pipe run registry.toml --report html=reg\t", "html=registry.toml"))
+
+    def test_runs_on_record(self):
+        self.pipe.run(["step", "shell", "--run", "echo one"])
+        self.pipe.write("p.toml", 'schema = 1\n[pipeline]\nname = "t"\n[[step]]\nid = "greet"\nuses = "shell"\nwith.run = "true"\n')
+        self.pipe.run(["run", "p.toml"])
+        ids = sorted(path.parent.name for path in self.pipe.journals())
+        self.assertEqual(len(ids), 2)
+        for line in ("pipe log ", "pipe log --quiet ", "pipe report --format html "):
+            self.assertEqual(self.both(line), [*ids, "last"])
+        self.assertIn(ids[1], self.both("pipe run --resume 2"))
+        self.assertEqual(self.both("pipe log last "), ["greet"])
+        self.assertEqual(self.both("pipe runs "), ["step-shell", "t"])
+
+    def test_what_help_explains(self):
+        self.assertEqual(self.both("pipe help image i"), ["import", "inspect"])
+        self.assertEqual(self.both("pipe help step pu"), ["pull", "push"])
+        self.assertEqual(self.fish("pipe help run "), [])
+
     def test_variables_of_the_pipeline(self):
         self.assertEqual(self.both("pipe run registry.toml --set po"), ["port="])
 
@@ -113,6 +178,9 @@ class Completion(CliCase):
     def test_zsh(self):
         self.zsh("pipe step pull --policy ", "always", "missing", "never", "newer")
         self.zsh("pipe step pull --conc", "--concurrency")
+        self.zsh("pipe run registry.toml --report ", "dotenv=", "html=", "junit=")
+        self.zsh("pipe run registry.toml --report html=regi", "html=registry.toml")
+        self.zsh("pipe graph registry.toml --format=", "dot", "mermaid", "svg")
 
     def test_words_that_complete_to_nothing(self):
         for words in (["nothing", ""], ["step", "nothing", "--"], ["plugins", "show", "x", "y"], ["run", "--set", ""]):

@@ -59,6 +59,8 @@ class Store {
   explicit Store(std::filesystem::path root);
   /// $PIPE_STORE, else $XDG_DATA_HOME/pipe/store, else ~/.local/share/pipe/store.
   static std::filesystem::path default_path();
+  /// The names that are in the store there, read without opening it, and so without waiting for anybody.
+  static std::vector<std::string> names(const std::filesystem::path &root);
   const std::filesystem::path &path() const { return root_; }
 
   /// Present as a regular file of the right size.
