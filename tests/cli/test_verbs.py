@@ -4,7 +4,7 @@ import re
 import unittest
 
 from cli_case import CliCase
-from pipe import SOURCE
+from pipe import SOURCE, Pipe
 
 VERBS = ["run", "plan", "check", "step", "down", "plugins", "help", "version"]
 
@@ -100,6 +100,43 @@ class Verbs(CliCase):
         result = self.pipe.run(["run", self.folder])
         self.assert_code(result, 3)
         self.assertIn(str(self.folder), result.err)
+
+    def test_a_file_that_is_spelled_otherwise(self):
+        self.pipeline(self.scripted("a"), name="sub/site.toml")
+        self.pipe.write("other.txt", "")
+        for word in ("sub/stie.toml", self.folder / "sub/sit.toml"):
+            self.assertIn("help: did you mean `" + str(word).rsplit("/", 1)[0] + "/site.toml`?", self.pipe.run(["check", word]).err)
+        self.assertIn("help: check the path", self.pipe.run(["check", "othe.txt"]).err)
+
+    def test_words_that_are_too_many(self):
+        for words in (["version", "x"], ["schema", "x"], ["runs", "a", "b"], ["report", "a", "b"], ["log", "a", "b", "c"]):
+            self.assert_code(self.pipe.run(words), 2)
+
+    def test_a_pipeline_without_runs(self):
+        self.assertEqual(self.pipe.run(["runs"]).err, "no run is on record\n")
+        self.pipe.run(["run", self.pipeline(self.scripted("a"), name="p.toml")])
+        self.assertEqual(self.pipe.run(["runs", "registyr"]).err, "no run of `registyr` is on record\n")
+        self.assertEqual(self.pipe.run(["runs", "step-a"]).err, "no run of `step-a` is on record\n")
+        self.pipe.run(["step", "noop"])
+        self.assertEqual(self.pipe.run(["runs", "step-nop"]).err, "no run of `step-nop` is on record; did you mean `step-noop`?\n")
+
+    def test_a_shell_that_is_none(self):
+        self.assertIn("did you mean `bash`?", self.pipe.run(["completion", "bahs"]).err)
+
+    def test_colours_where_they_are_asked_for(self):
+        path = self.pipeline(self.scripted("a"))
+        for env, coloured in (({}, False), ({"CLICOLOR_FORCE": "1"}, True), ({"CLICOLOR_FORCE": "0"}, False),
+                              ({"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, False)):  # fmt: skip
+            for words in (["plan", path], ["log", "x"]):
+                said = self.pipe.run(words, env=env)
+                self.assertEqual("\x1b[" in said.out + said.err, coloured, said)
+
+    def test_without_proc(self):
+        """Where /proc is not mounted, pipe knows by its own name where its plugins are."""
+        hidden = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+        found = Pipe(self.folder, before=hidden).run(["plugins", "list"])
+        self.assertRegex(found.out, r"(?m)^push ")
+        self.assertRegex(Pipe(self.folder, before=hidden).run(["image", "ls"]).err, "there is no image")
 
 
 class Hints(CliCase):
