@@ -11,6 +11,37 @@ from compiler import call
 from pipe import BUILD, Pipe
 
 
+# The file system of this machine with a layer of its own on it, in a mount namespace: what is installed there is
+# nowhere else, and gone when the shell ends. $1: an empty folder, $2: the packages.
+MACHINE = """set -e
+mkdir $1/upper $1/work $1/root
+mount -t overlay overlay -o lowerdir=/,upperdir=$1/upper,workdir=$1/work $1/root
+for kernel in proc dev sys; do mount --rbind /$kernel $1/root/$kernel; done
+mount --bind $2 $1/root/mnt
+exec chroot $1/root /bin/sh -ec "$3"
+"""
+INSTALL_AND_USE = """
+export HOME=/root/pipe-test LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive; mkdir $HOME; cd $HOME
+unset XDG_DATA_HOME XDG_STATE_HOME PIPE_PLUGIN_PATH PIPE_STORE
+apt-get install -y --no-download --no-install-recommends /mnt/*.deb
+dpkg --audit
+command -v pipe
+pipe version
+pipe plugins list
+pipe step shell --run 'echo installed' --output json
+pipe image ls
+pipe check /usr/share/pipe/pipelines/registry.toml
+cp -r /usr/share/pipe/template step
+cmake -S step -B build
+cmake --build build
+ctest --test-dir build
+pipe plugins list --plugin-path build
+dpkg --purge pipe pipe-dev
+if command -v pipe; then exit 1; fi
+find /usr /etc -path '*pipe/plugins*' -o -name 'pipe-image' -o -name 'libpipe_*' | sed 's/^/left behind: /'
+"""
+
+
 class Packages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -41,6 +72,20 @@ class Packages(unittest.TestCase):
         depends = call("dpkg-deb", "-f", self.files["pipe"], "Depends")
         for library in ("libc6", "libcurl4", "libboost-program-options"):
             self.assertIn(library, depends)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root installs packages")
+    def test_apt_installs_them_and_takes_them_away(self):
+        layer = self.folder / "layer"
+        layer.mkdir()
+        said = call("unshare", "--mount", "sh", "-ec", MACHINE, "sh", layer, self.folder / "packages", INSTALL_AND_USE)
+        self.assertRegex(said, r"(?m)^/usr/bin/pipe\npipe \d")
+        self.assertRegex(said, r"(?m)^push ")
+        self.assertIn('"stdout":"installed"', said)
+        self.assertIn("registry.toml: fine", said)
+        self.assertIn("100% tests passed", said)
+        self.assertRegex(said, r"(?m)^my-step ")
+        self.assertNotIn("left behind", said)
+        self.assertFalse(pathlib.Path("/usr/bin/pipe").exists(), "it was installed on the machine itself")
 
     def test_the_runtime_runs(self):
         self.assertRegex(self.program("version"), r"^pipe \d")
