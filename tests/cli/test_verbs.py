@@ -106,7 +106,7 @@ class Verbs(CliCase):
         self.pipe.write("other.txt", "")
         for word in ("sub/stie.toml", self.folder / "sub/sit.toml"):
             self.assertIn("help: did you mean `" + str(word).rsplit("/", 1)[0] + "/site.toml`?", self.pipe.run(["check", word]).err)
-        self.assertIn("help: check the path", self.pipe.run(["check", "othe.txt"]).err)
+        self.assertIn("help: check the path", self.pipe.run(["check", "othr.txt"]).err)
 
     def test_words_that_are_too_many(self):
         for words in (["version", "x"], ["schema", "x"], ["runs", "a", "b"], ["report", "a", "b"], ["log", "a", "b", "c"]):
