@@ -63,13 +63,25 @@ void Findings::feed(std::string_view piece) {
 void Findings::finish() {
   if (!unfinished_.empty()) line(unfinished_);
   unfinished_.clear();
+  if (!unread_.empty())
+    throw pipes::sdk::Error(PIPE_E_INVALID,
+                            fmt::format("the registry's collector says what pipe can't read: {}", unread_),
+                            "it is of a version that pipe does not know yet: collect by hand");
 }
 
 void Findings::line(std::string_view text) {
   while (text.ends_with('\r')) text.remove_suffix(1);
   for (const auto &[prefix, found] : {std::pair{kManifest, &manifests}, std::pair{kBlob, &blobs}}) {
     if (!text.starts_with(prefix)) continue;
-    if (const auto digest = oci::Digest::try_parse(text.substr(prefix.size()))) found->insert(*digest);
+    std::string_view named = text.substr(prefix.size());
+    if (named.starts_with('{')) {  // version 3, of a manifest: {REPOSITORY DIGEST [TAG TAG]}
+      named.remove_prefix(std::min(named.size(), named.find(' ') + 1));
+      named = named.substr(0, named.find(' '));
+    }
+    if (const auto digest = oci::Digest::try_parse(named))
+      found->insert(*digest);
+    else
+      unread_ = text;
     return;
   }
   if (text.empty()) return;

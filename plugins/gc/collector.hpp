@@ -23,7 +23,8 @@ std::string blob_file(const pipes::engine::ContainerSpec &, const pipes::oci::Di
 class Findings {
  public:
   void feed(std::string_view piece);
-  /// The rest of the last line.
+  /// The rest of the last line. Throws sdk::Error{PIPE_E_INVALID} where a line named what would be deleted,
+  /// and not as version 2 or 3 does.
   void finish();
 
   std::set<pipes::oci::Digest> blobs, manifests;  // eligible for deletion
@@ -33,7 +34,7 @@ class Findings {
  private:
   void line(std::string_view text);
 
-  std::string unfinished_;
+  std::string unfinished_, unread_;
   std::deque<std::string> last_;
 };
 

@@ -49,6 +49,27 @@ TEST(Findings, ReadsTheCollectorsWordsHoweverTheyAreCut) {
   }
 }
 
+TEST(Findings, ReadsTheManifestsOfVersion3) {
+  const std::string a = pipes::oci::digest_of("a").str(), b = pipes::oci::digest_of("b").str();
+  Findings found;
+  found.feed("manifest eligible for deletion: {team/app " + a + " [latest 1.0]}\n");
+  found.feed("manifest eligible for deletion: {app " + b + " []}\n");
+  found.feed("team/app: layer link eligible for deletion: " + a + "\n");
+  found.finish();
+  EXPECT_EQ(found.manifests.size(), 2U);
+  EXPECT_TRUE(found.manifests.contains(pipes::oci::Digest::parse(a)));
+  EXPECT_TRUE(found.blobs.empty());
+}
+
+TEST(Findings, RefusesWordsOfAVersionThatItDoesNotKnow) {
+  for (const char *said : {"manifest eligible for deletion: {app}", "manifest eligible for deletion: app@1",
+                           "blob eligible for deletion: none"}) {
+    Findings found;
+    found.feed(said);
+    EXPECT_THROW(found.finish(), pipes::sdk::Error) << said;
+  }
+}
+
 TEST(BlobFile, LiesBelowTheRootThatTheEnvironmentSays) {
   pipes::engine::ContainerSpec spec;
   const auto digest = pipes::oci::digest_of("a");
