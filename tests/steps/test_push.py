@@ -180,6 +180,16 @@ class PlainRegistry(PushTest):
         self.assertRegex(result.out + result.err, r"stays: another tag has the same image")
         self.assertEqual(self.there("other"), APP.digest)
 
+    def test_down_of_a_registry_of_this_machine_that_is_gone_does_not_fail_for_ever(self):
+        pipeline = self.pipeline(self.image)
+        self.assertEqual(self.pipe.run(["run", pipeline]).code, 0)
+        self.registry.stop()
+        self.addCleanup(self.registry.start)
+        for said in (r"stays in the registry's data, if that is kept: can't connect", "nothing of it is left"):
+            result = self.pipe.run(["down", pipeline])
+            self.assertEqual(result.code, 0, result)
+            self.assertRegex(result.out + result.err, said)
+
     def test_down_leaves_what_someone_else_pushed_since(self):
         pipeline = self.pipeline(self.image)
         self.assertEqual(self.pipe.run(["run", pipeline]).code, 0)
