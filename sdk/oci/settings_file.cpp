@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,37 @@ FileAccess completed(const fs::path &path, FileAccess access) {
   return access;
 }
 
+// A file that is about to take the place of NAME is called .NAME.pipe-XXXXXX, and held until it does.
+constexpr std::string_view kBegun = ".pipe-XXXXXX";
+constexpr std::string_view kBegunStem = kBegun.substr(0, kBegun.find('X'));
+
+/// Those that killed runs left: nobody holds them.
+void remove_leftovers(const fs::path &folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with('.') || name.size() <= kBegun.size() ||
+        name.compare(name.size() - kBegun.size(), kBegunStem.size(), kBegunStem) != 0)
+      continue;
+    const UniqueFd fd(open(entry->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (fd && flock(fd.get(), LOCK_EX | LOCK_NB) == 0) unlink(entry->path().c_str());
+  }
+}
+
+/// A new file of mode 0600 beside `path`, called `name`.
+UniqueFd begun_file(const fs::path &path, std::string &name) {
+  struct stat status {};
+  for (;;) {
+    name = (path.parent_path() / fmt::format(".{}{}", path.filename().string(), kBegun)).string();
+    UniqueFd fd(mkostemp(name.data(), O_CLOEXEC));
+    if (!fd) fail("write", path, errno);
+    flock(fd.get(), LOCK_EX);  // where a file system has none, leftovers stay
+    if (fstat(fd.get(), &status) != 0) fail("write", path, errno);
+    if (status.st_nlink != 0) return fd;
+    // Another run took it for a leftover before it was held.
+  }
+}
+
 }  // namespace
 
 std::optional<Owner> Owner::parse(std::string_view text) {
@@ -94,9 +126,9 @@ void write_settings(const fs::path &named, std::string_view content, const FileA
   fs::create_directories(folder, error);
   if (error) fail("make", folder, error.value());
   const FileAccess access = completed(path, asked);
-  std::string next = path.string() + ".XXXXXX";
-  const UniqueFd fd(mkostemp(next.data(), O_CLOEXEC));  // 0600
-  if (!fd) fail("write", path, errno);
+  remove_leftovers(folder);
+  std::string next;
+  const UniqueFd fd = begun_file(path, next);
   try {
     apply(fd.get(), path, access);
     write_all(fd.get(), content.data(), content.size(), path);

@@ -1,5 +1,6 @@
 """Files that others live by, and what makes them: a full disk and `kill -9` leave the old file or the new one, whole."""
 
+import fcntl
 import json
 import os
 import random
@@ -109,6 +110,21 @@ class FullDisk(Settings):
 
 
 class Killed(Settings):
+    def test_what_it_had_begun_goes_and_what_another_run_or_somebody_else_writes_stays(self):
+        users = self.place / "auth/htpasswd"
+        users.parent.mkdir()
+        left, held = (users.parent / f".{name}.pipe-a1B2c3" for name in ("htpasswd", "other"))
+        theirs = [users.parent / name for name in ("htpasswd.backup", "htpasswd.pipe-a1B2c3", ".htpasswd.pipe-a1B2c34", ".pipe-a1B2c3")]
+        link = users.parent / ".link.pipe-a1B2c3"
+        for path in (left, held, *theirs):
+            path.write_text("x")
+        link.symlink_to(theirs[0])
+        with open(held) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.step("htpasswd", **self.steps(0)["htpasswd"])
+        self.assertFalse(left.exists())
+        self.assertEqual({p.name for p in users.parent.iterdir()}, {p.name for p in (users, held, link, *theirs)})
+
     def test_whenever_that_is(self):
         rng = random.Random(4)
         for name in self.steps(0):
@@ -126,6 +142,7 @@ class Killed(Settings):
                     before = authority.read_bytes() if authority.exists() else None
                     self.step(name, **params)
                     self.assert_whole()
+                    self.assertEqual(list(self.place.rglob(".*.pipe-??????")), [], "half a key, or half the passwords")
                     if before:
                         self.assertEqual(authority.read_bytes(), before, "clients would have to be told of another CA")
                     self.assertIn("changed=0", self.pipe.try_step(name, **params).err)

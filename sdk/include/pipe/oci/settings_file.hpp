@@ -31,7 +31,8 @@ std::optional<std::string> read_settings(const std::filesystem::path &);
 
 /// Replaces the file, so that a reader or a crash sees the old or the new content, never a mix; nobody sees
 /// the content before `access` holds. Through a symbolic link, the file behind it. A new file is 0644 unless
-/// `access` says otherwise; the folder is made if need be. PIPE_E_IO, with what to do.
+/// `access` says otherwise; the folder is made if need be, and what killed runs had begun to write there is
+/// removed. PIPE_E_IO, with what to do.
 void write_settings(const std::filesystem::path &, std::string_view content, const FileAccess &access = {});
 
 /// Whether mode and owner are as asked. False where there is nothing.
