@@ -265,11 +265,32 @@ void run(Run &run, const Params &params) {
   run.output("engine", engine_output(params, engine.version(), endpoint));
 }
 
+bool is_within(const std::string &path, const std::string &folder) {
+  return path == folder || path.starts_with(folder + "/");
+}
+
+/// The name of a container that has this data, or a part of it; empty if none has.
+std::string user_of(engine::Engine &engine, const engine::Mount &data) {
+  for (const engine::Container &listed : engine.containers()) {
+    const auto container = engine.container(listed.name);
+    if (!container) continue;
+    for (const engine::Mount &mount : container->spec.mounts)
+      if (mount.type == data.type &&
+          (is_within(mount.source, data.source) || is_within(data.source, mount.source)))
+        return listed.name;
+  }
+  return {};
+}
+
 /// Data that `run` made: only when asked for, and only once no container uses it.
 void remove_data(Run &run, engine::Engine &engine, const engine::ContainerSpec &spec) {
   for (const engine::Mount &mount : spec.mounts) {
     const auto made = run.recall(mount_key(mount));
     if (!made) continue;
+    if (const std::string user = user_of(engine, mount); !user.empty()) {
+      run.warn(fmt::format("{} stays, as the container {} uses it", mount.source, user));
+      continue;
+    }
     if (*made == "volume") {
       engine.remove_volume(mount.source);
     } else {
@@ -334,7 +355,10 @@ void undo(Run &run, const Params &params) {
   remove_networks(run, engine, spec);
   forget_image(params.image, run);
   if (run.undo_data()) remove_data(run, engine, spec);
-  if (!removed) return run.verdict(Verdict::up_to_date, fmt::format("{} is gone already", params.name));
+  if (!removed)
+    return run.verdict(
+        Verdict::up_to_date,
+        fmt::format("{} {}", params.name, engine.container(params.name) ? "stays" : "is gone already"));
   run.verdict(Verdict::remove, fmt::format("removed {}", params.name));
 }
 

@@ -13,7 +13,7 @@ from pipe import SOURCE, Pipe
 from registries import Image, Served, free_port
 from registry_image import build_image
 
-UPGRADE, CARE = (SOURCE / "pipelines" / name for name in ("registry-upgrade.toml", "registry-care.toml"))
+REGISTRY, UPGRADE, CARE = (SOURCE / "pipelines" / name for name in ("registry.toml", "registry-upgrade.toml", "registry-care.toml"))
 APP = Image(sizes=(5000,), seed=600)
 
 
@@ -39,10 +39,10 @@ class UpgradeCase(pipelines.Restarted):
         self.name = f"up-{os.getpid()}-{self._testMethodName.removeprefix('test_')}"[:40]
         self.there = Served(free_port())
         self.address = self.there.address
-        self.data = self.folder / "data"
+        self.data = self.folder / "registry"
         for suffix in ("", ".gc", ".replaced-by-pipe"):
             self.addCleanup(self.remove, self.name + suffix)
-        made = self.call(SOURCE / "pipelines/registry.toml", source=f"oci-archive:{self.two}", **self.settings())
+        made = self.call(REGISTRY, source=f"oci-archive:{self.two}", **self.settings())
         self.assertEqual(made.code, 0, made)
         self.there.push(APP, "team/app", "1")
 
@@ -78,6 +78,20 @@ class UpgradeCase(pipelines.Restarted):
         self.assertEqual(self.command(), ["/etc/docker/registry/config.yml"])
         self.wait_until_it_listens()
         self.assertEqual(self.there.digest("team/app", "1"), APP.digest)
+
+    def test_down_of_the_one_before_leaves_the_data_of_the_one_that_serves(self):
+        self.run_it()
+        made = {"source": f"oci-archive:{self.two}", **self.settings()}
+        down = self.call(REGISTRY, "down", "--data", **made)
+        self.assertEqual(down.code, 0, down)
+        self.assertIn(f"{self.data} stays, as the container {self.name} uses it", down.err)
+        self.assertEqual(self.there.digest("team/app", "1"), APP.digest)
+        down = self.call(UPGRADE, "down", source=f"oci-archive:{self.three}", **self.settings())
+        self.assertEqual(down.code, 0, down)
+        self.assertTrue(self.data.exists())
+        down = self.call(REGISTRY, "down", "--data", **made)
+        self.assertEqual(down.code, 0, down)
+        self.assertFalse(self.data.exists())
 
     def test_nothing_is_to_do_after_the_engine_was_started_again(self):
         self.run_it()
