@@ -36,7 +36,7 @@ _pipe() {
     if [[ $line == :files* ]]; then
       compopt -o default 2>/dev/null
     else
-      line=${line%%$'\t'*}
+      printf -v line %q "${line%%$'\t'*}"
       COMPREPLY+=("${line#"$prefix"}")
       [[ $line != *= ]] || compopt -o nospace 2>/dev/null
     fi

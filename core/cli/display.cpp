@@ -81,6 +81,7 @@ Display::Display(const SessionOptions &options)
     // `pipe step --output json`: stdout has the outputs, and nothing else.
     show<PlainPrinter>(err(), color_of(STDERR_FILENO), options.detail);
   } else if (mode == OutputMode::terminal) {
+    count_stops();
     show<TerminalPrinter>(
         err_, color_of(STDERR_FILENO), [] { return terminal_size(STDERR_FILENO); },
         [] { return std::chrono::steady_clock::now(); }, terminal_glyphs(), options.detail);

@@ -4,7 +4,9 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
+#include <utility>
 
 namespace pipes {
 namespace {
@@ -19,6 +21,8 @@ std::chrono::milliseconds since(std::chrono::steady_clock::time_point from,
                                 std::chrono::steady_clock::time_point to) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(to - from);
 }
+
+volatile std::sig_atomic_t stops = 0;
 
 /// Which end of an instance says what became of all of them.
 int rank(State state) {
@@ -43,9 +47,17 @@ int rank(State state) {
 }  // namespace
 
 TerminalSize terminal_size(int fd) {
+  TerminalSize known;
+  known.stops = stops;
   winsize size{};
-  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
-  return {size.ws_col, size.ws_row};
+  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return known;
+  known.columns = size.ws_col;
+  known.rows = size.ws_row;
+  return known;
+}
+
+void count_stops() {
+  std::signal(SIGCONT, [](int) { stops = stops + 1; });
 }
 
 Glyphs terminal_glyphs() {
@@ -236,6 +248,7 @@ std::optional<std::chrono::steady_clock::time_point> TerminalPrinter::next_tick(
 void TerminalPrinter::tick() {
   last_draw_ = now_();
   const TerminalSize size = size_();
+  if (size.stops != std::exchange(stops_, size.stops)) drawn_.clear();
   const std::vector<std::string> lines = over_ ? std::vector<std::string>() : live_lines(size);
   const bool is_same_place = pending_.empty() && size.columns == drawn_columns_;
   if (is_same_place && lines == drawn_) return;

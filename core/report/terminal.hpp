@@ -13,6 +13,7 @@ namespace pipes {
 
 struct TerminalSize {
   std::size_t columns = 80, rows = 24;
+  int stops = 0;  // how often the process was stopped (Ctrl-Z): then a shell has written below what was drawn
 };
 
 /// A live display: steps that have ended scroll away above, those that run are redrawn in place below, with
@@ -75,12 +76,15 @@ class TerminalPrinter final : public EventSink {
   std::map<std::string, Row> rows_;                        // under way
   std::vector<std::string> drawn_;                         // the lines that stand there now
   std::size_t drawn_columns_ = 0;
+  int stops_ = 0;
   std::chrono::steady_clock::time_point started_, last_draw_;
   bool over_ = true;
 };
 
 /// The size of the terminal behind `fd`.
 TerminalSize terminal_size(int fd);
+/// Has the stops counted from now on.
+void count_stops();
 /// Blocks where the locale of the environment is UTF-8.
 Glyphs terminal_glyphs();
 

@@ -150,6 +150,14 @@ class Completion(CliCase):
         self.assertEqual(self.both("pipe log last "), ["greet"])
         self.assertEqual(self.both("pipe runs "), ["step-shell", "t"])
 
+    def test_names_that_a_shell_would_take_apart(self):
+        self.pipe.write("p.toml", 'schema = 1\n[pipeline]\nname = "t"\n[[step]]\nid = "greet"\nfor_each = ["a b", "$x"]\nuses = "shell"\nwith.run = "true"\n')
+        self.pipe.run(["run", "p.toml"])
+        offered = self.bash("pipe log last gr")
+        self.assertEqual(len(offered), 2)
+        # What bash inserts is, as a word of a command, the name of the step.
+        self.assertEqual(sorted(self.call("bash", "-c", 'printf "%s\\n" ' + " ".join(offered))), ['greet["$x"]', 'greet["a b"]'])
+
     def test_what_help_explains(self):
         self.assertEqual(self.both("pipe help image i"), ["import", "inspect"])
         self.assertEqual(self.both("pipe help step pu"), ["pull", "push"])

@@ -2,6 +2,8 @@
 
 import os
 import re
+import select
+import signal
 import unittest
 
 from cli_case import CliCase
@@ -174,6 +176,27 @@ class LiveDisplay(CliCase):
             r"go on with: pipe run --resume \S+\n$")  # fmt: skip
         self.assertEqual(screen.screen.cursor.x, 0)
         self.assertFalse(screen.screen.cursor.hidden)
+
+    def test_ctrl_z_leaves_what_the_shell_writes_meanwhile(self):
+        path = self.pipeline(self.shell("build", "echo one; sleep 2"))
+        stopped = []
+
+        def stop(terminal, process, fd):
+            if stopped or not terminal.frames or "| one" not in terminal.frames[-1]:
+                return
+            stopped.append(True)
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            while select.select([fd], [], [], 0)[0]:
+                terminal.feed(os.read(fd, 65536))
+            terminal.stream.feed(b"^Z\r\n[1]+  Stopped\r\n$ fg\r\npipe run\r\n")
+            process.send_signal(signal.SIGCONT)
+
+        screen = self.run_on_terminal(["run", path], meanwhile=stop, rows=30)
+        self.assertEqual((screen.code, stopped), (0, [True]))
+        self.assertRegex(
+            screen.text,
+            r"^\[\+\] t  0/1 .*\n  running   build .*\n    \| one\n\^Z\n\[1\]\+  Stopped\n\$ fg\npipe run\n  changed   build .*\nt: changed=1 .*\n$")
 
     def test_three_times_ctrl_c_too(self):
         path = self.pipeline(self.shell("build", "trap '' TERM INT; echo one; sleep 30"))
