@@ -221,14 +221,21 @@ std::string_view word(State state) {
   return "FAULT";
 }
 
-std::string text_of(const Findings &findings) {
+Tone tone(State state) {
+  return state == State::fine ? Tone::good : state == State::warning ? Tone::changed : Tone::bad;
+}
+
+std::string text_of(const Findings &findings, Color color) {
+  constexpr std::size_t kStates = 7;
   std::size_t widest = 0;
-  for (const Finding &finding : findings) widest = std::max(widest, finding.subject.size());
+  for (const Finding &finding : findings) widest = std::max(widest, width(finding.subject));
   std::string out;
   for (const Finding &finding : findings) {
-    out += fmt::format("{:<7}  {:<{}}  {}\n", word(finding.state), finding.subject, widest, finding.seen);
+    out +=
+        fmt::format("{}  {}  {}\n", paint(padded(word(finding.state), kStates), tone(finding.state), color),
+                    padded(finding.subject, widest), printable(finding.seen));
     if (finding.state != State::fine && !finding.remedy.empty())
-      out += fmt::format("{:<7}  {:<{}}  → {}\n", "", "", widest, finding.remedy);
+      out += fmt::format("{}→ {}\n", std::string(kStates + widest + 4, ' '), printable(finding.remedy));
   }
   return out;
 }
@@ -281,7 +288,7 @@ int run(const Words &words) {
   if (json) {
     print_json(json_of(findings, well));
   } else {
-    cli::print(text_of(findings));
+    cli::print(text_of(findings, cli::colored(STDOUT_FILENO) ? Color::on : Color::off));
   }
   return static_cast<int>(well ? Exit::done : Exit::step_failed);
 }

@@ -89,6 +89,9 @@ class Doctor(StepTest):
         result = self.pipe.run(["doctor", "--engine", "unix:///nowhere/engine.sock", "localhost:1"])
         self.assertEqual(result.code, 1, result)
         self.assertRegex(result.out, r"(?m)^FAULT +engine +.*\n +→ ")
+        coloured = self.pipe.run(["doctor", "--engine", "unix:///nowhere/engine.sock", "localhost:1"], env={"CLICOLOR_FORCE": "1"})
+        self.assertRegex(coloured.out, r"(?m)^\x1b\[31;1mFAULT  \x1b\[0m  engine ")
+        self.assertRegex(coloured.out, r"(?m)^\x1b\[32mok     \x1b\[0m  store ")
 
     def test_a_name_that_is_none(self):
         result = self.pipe.run(["doctor", "UPPER CASE"])
