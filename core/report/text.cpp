@@ -35,7 +35,9 @@ std::string diff_lines(const std::vector<Diff> &diffs, std::string_view margin, 
   for (const Diff &diff : diffs) columns = std::max(columns, width(printable(diff.field)));
   std::string out;
   for (const Diff &diff : diffs) {
-    const auto value = [](const std::string &text) { return std::string(first_line(printable(text))); };
+    const auto value = [](const std::string &text) {
+      return text.empty() ? "(none)" : std::string(first_line(printable(text)));
+    };
     out += fmt::format("{}{}  {} {} {}\n", margin, padded(printable(diff.field), columns),
                        paint(value(diff.before), Tone::faint, color), paint("->", Tone::faint, color),
                        value(diff.after));

@@ -204,7 +204,8 @@ TEST(PlanPrinter, ShowsVerdictsFieldByField) {
   printer.on(start());
   printer.on(planned("pull", State::unchanged, Verdict::up_to_date, "sha256:cb52"));
   Event replace = planned("registry", State::unknown, Verdict::replace, "registry");
-  replace.diffs = {{"image", "sha256:9f01", "sha256:cb52"}, {"restart", "no", "always"}};
+  replace.diffs = {
+      {"image", "sha256:9f01", "sha256:cb52"}, {"restart", "no", "always"}, {"user", "", "1000"}};
   printer.on(replace);
   printer.on(planned("push", State::unknown, Verdict::unknown, "needs step `registry`"));
   Event last = end({.unchanged = 1, .unknown = 1, .replace = 1}, "ok");
@@ -214,6 +215,7 @@ TEST(PlanPrinter, ShowsVerdictsFieldByField) {
             "-/+ registry  replace     registry\n"
             "        image    sha256:9f01 -> sha256:cb52\n"
             "        restart  no -> always\n"
+            "        user     (none) -> 1000\n"
             "  ? push      unknown     needs step `registry`\n"
             "Plan: 1 to replace, 1 unknown, 1 up to date.\n");
 }
