@@ -11,9 +11,10 @@ namespace {
 
 using pipes::sdk::Error;
 
-/// Where the name ends: at the colon that begins no port.
+/// Where the name ends: at the colon that begins no port and is of no IPv6 address.
 std::size_t end_of_name(std::string_view text) {
-  for (std::size_t at = text.find(':'); at != std::string_view::npos; at = text.find(':', at + 1)) {
+  const std::size_t address = text.starts_with('[') ? std::min(text.find(']'), text.size()) : 0;
+  for (std::size_t at = text.find(':', address); at != std::string_view::npos; at = text.find(':', at + 1)) {
     const std::size_t after = std::min(text.find_first_not_of("0123456789", at + 1), text.size());
     const bool is_port = after > at + 1 && after < text.size() && text[after] == '/';
     if (!is_port) return at;

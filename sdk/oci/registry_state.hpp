@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "registry_session.hpp"
@@ -31,6 +32,7 @@ struct Registry::State {
   std::mutex mutex;
   std::set<std::string> written;            // repositories that are pushed to
   std::set<std::string> without_referrers;  // that have no list of them, as far as is known
+  std::set<std::pair<std::string, std::string>> without_mounts;  // into the first, from the second
 };
 
 }  // namespace pipes::oci

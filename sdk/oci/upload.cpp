@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <mutex>
+#include <utility>
 
 #include "registry_error.hpp"
 
@@ -92,9 +94,31 @@ bool Upload::run(const std::string &mount_from) {
   return false;
 }
 
+/// A mount that is refused is no reason not to send: who may push here may not be let in there.
+http::Response Upload::post(const std::string &mount_from) {
+  const std::pair way(repository_, mount_from);
+  const auto is_open = [&] {
+    const std::lock_guard lock(state_.mutex);
+    return !mount_from.empty() && !state_.without_mounts.contains(way);
+  };
+  if (is_open()) {
+    try {
+      return start_upload(state_, repository_, blob_.digest, mount_from);
+    } catch (const sdk::Error &error) {
+      if (error.status != PIPE_E_DENIED && error.status != PIPE_E_NOT_FOUND && error.status != PIPE_E_INVALID)
+        throw;
+      state_.session.observer().log(sdk::Level::debug,
+                                    fmt::format("nothing is mounted from {}: {}", mount_from, error.message));
+      const std::lock_guard lock(state_.mutex);
+      state_.without_mounts.insert(way);
+    }
+  }
+  return start_upload(state_, repository_, blob_.digest, {});
+}
+
 bool Upload::begin(const std::string &mount_from) {
   location_.clear();
-  const http::Response started = start_upload(state_, repository_, blob_.digest, mount_from);
+  const http::Response started = post(mount_from);
   if (started.status == 201) return true;
   location_ = upload_location(state_, repository_, blob_.digest, started);
   if (large()) note_.write(location_);

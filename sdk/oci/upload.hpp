@@ -21,6 +21,7 @@ class Upload {
 
  private:
   bool begin(const std::string &mount_from);
+  http::Response post(const std::string &mount_from);
   std::optional<std::uint64_t> ask_how_far();
   void send(std::uint64_t offset);
   void put(const std::string &url, std::uint64_t offset, bool last);

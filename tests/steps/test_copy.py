@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 from artifacts import Artifact, ListingRegistry, RawIndex, cosign_tag, descriptor_of, fallback_tag, raw
-from registries import FakeRegistry, Image, Index, Registry, TokenServer
+from registries import Answer, FakeRegistry, Image, Index, Registry, TokenServer
 from steps import StepTest
 
 APP = Image(sizes=(2000, 30000, 100), seed=61)
@@ -94,6 +94,15 @@ class Requests(CopyTest):
         outputs = self.copy(to=f"{self.source.address}/{self.repository}/copy:1")
         self.assertEqual((outputs["bytes"], outputs["mounted"]), (0, len(APP.blobs)))
         self.assertEqual(self.source.digest(f"{self.repository}/copy", "1"), APP.digest)
+
+    def test_sends_where_a_mount_is_refused(self):
+        for status in (400, 401, 403, 404, 405):
+            with self.subTest(status):
+                with FakeRegistry(fault=lambda r, s=status: Answer(s) if "mount" in r.query else None) as registry:
+                    registry.add(APP, "app", "1")
+                    outputs = self.copy(**{"from": f"{registry.address}/app:1", "to": f"{registry.address}/other:1"})
+                    self.assertEqual((outputs["moved"], outputs["mounted"]), (len(APP.blobs), 0))
+                    self.assertEqual(registry.blobs["other"], APP.blobs)
 
 
 class Everything(CopyTest):

@@ -40,6 +40,11 @@ TEST(Rule, TakesAHostWithAPort) {
   EXPECT_EQ(Rule::parse("localhost:5000/app").repository, "localhost:5000/app");
   EXPECT_EQ(Rule::parse("localhost:5000/app:/^1/").tags.text(), "/^1/");
   EXPECT_EQ(Rule::parse("app:/a/b/").tags.text(), "/a/b/");
+  const Rule six = Rule::parse("[::1]:5000/team/app:1.*");
+  EXPECT_EQ(six.repository, "[::1]:5000/team/app");
+  EXPECT_EQ(six.tags.text(), "1.*");
+  EXPECT_EQ(Rule::parse("[fd00::7]/app").repository, "[fd00::7]/app");
+  EXPECT_EQ(Rule::parse("[::1:5000/app:1").repository, "[::1:5000/app:1");  // Reference says what is wrong
 }
 
 TEST(Rule, TakesAPatternForRepositories) {
