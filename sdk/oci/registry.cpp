@@ -166,6 +166,14 @@ bool Registry::put_manifest(const std::string &repository, const std::string &re
   };
   http::Response response = state_->session.send(call);
   std::string there = stored_as(response);
+  if (const std::optional<Digest> named = Digest::try_parse(there);
+      named && named->algorithm() != manifest.digest.algorithm())
+    throw sdk::Error(
+        PIPE_E_MISMATCH,
+        fmt::format("{} was sent as {}, and the registry calls it {}", name, manifest.digest.str(), there),
+        fmt::format("this registry names images by {} alone: there it would be known by another "
+                    "digest",
+                    named->algorithm()));
   // What was damaged on its way must not stay under the tag.
   for (int tries = 1; tries < kMaxPuts; ++tries) {
     const bool torn = is_torn(response);

@@ -211,7 +211,11 @@ void Upload::finish(const http::Response &response, const Call &request) {
     return;
   }
   const std::string_view there = response.headers.get("docker-content-digest");
-  if (!there.empty() && there != blob_.digest.str())
+  if (there.empty() || there == blob_.digest.str()) return;
+  // Distribution checks a sha512, then names the blob by its sha256, and knows it by both.
+  const std::optional<Digest> name = Digest::try_parse(there);
+  const bool by_another = name && name->algorithm() != blob_.digest.algorithm();
+  if (!by_another || !registry_.has_blob(repository_, blob_))
     throw sdk::Error(PIPE_E_MISMATCH,
                      fmt::format("{} was stored as {}", state_.named(repository_, blob_.digest), there),
                      "the registry, or a proxy before it, changes what it is given");

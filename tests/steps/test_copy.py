@@ -1,11 +1,13 @@
 """`copy` between registries of both kinds, files and skopeo as the one who compares."""
 
+import hashlib
 import json
 import subprocess
 import unittest
 
 from artifacts import Artifact, ListingRegistry, RawIndex, cosign_tag, descriptor_of, fallback_tag, raw
-from registries import Answer, FakeRegistry, Image, Index, Registry, TokenServer
+from layouts import write_layout
+from registries import Answer, FakeRegistry, Image, Index, Registry, TokenServer, digest_of
 from steps import StepTest
 
 APP = Image(sizes=(2000, 30000, 100), seed=61)
@@ -140,6 +142,25 @@ class Everything(CopyTest):
         self.given(zstd)
         self.copy()
         self.assert_same_at_both_sides()
+
+    def test_blobs_of_sha512_and_without_a_byte(self):
+        payload = b"content" * 1000
+        digest = "sha512:" + hashlib.sha512(payload).hexdigest()
+        odd = Artifact("application/vnd.example", b"")
+        manifest = json.loads(odd.manifest)
+        manifest["layers"].append({"mediaType": "application/octet-stream", "digest": digest, "size": len(payload)})
+        odd.blobs[digest], odd.manifest = payload, json.dumps(manifest).encode()
+        odd.digest = digest_of(odd.manifest)
+        self.step("copy", **{"from": f"oci:{write_layout(self.folder / 'odd', x=odd)}", "to": self.at})
+        self.assertEqual((self.copy()["digest"], raw(self.to)), (odd.digest, odd.manifest))
+        self.assertEqual(self.copy(to=f"oci:{self.folder}/back:x")["moved"], 3)
+        self.assertEqual((self.folder / "back/blobs" / digest.replace(":", "/")).read_bytes(), payload)
+
+    def test_an_image_of_sha512_is_not_given_another_digest(self):
+        odd = Artifact("application/vnd.example", b"content")
+        odd.digest = "sha512:" + hashlib.sha512(odd.manifest).hexdigest()
+        self.failure("copy", r"was sent as sha512:\w+, and the registry calls it sha256:", r"by another digest",
+                     **{"from": f"oci:{write_layout(self.folder / 'odd', x=odd)}", "to": self.to})  # fmt: skip
 
     def test_by_digest_to_a_tag_and_by_digest_to_a_digest(self):
         self.given(APP)
