@@ -52,12 +52,23 @@ bool is_about_client_certificate(const std::string &text) {
                  "it must be one that is still valid, of a CA which that server trusts");
 }
 
+/// What helps with a certificate that is not good enough, by what libcurl and OpenSSL say of it.
+std::string remedy(const std::string &text) {
+  const auto says = [&](const char *part) { return text.find(part) != std::string::npos; };
+  if (says("subject name") || says("does not match"))
+    return "it is for other names: address the server by one of those, or give it a certificate for this one";
+  if (says("has expired") || says("not yet valid"))
+    return "it needs a new one, unless the clock of this machine is wrong";
+  return "if it is signed by a CA of your own, name that CA with ca_file (in copy and sync from_ca_file and "
+         "to_ca_file)";
+}
+
 [[noreturn]] void throw_tls(const Failure &failure, const std::string &where, const ClientOptions &options) {
   using Reason = TlsError::Reason;
   if (is_about_client_certificate(failure.text)) throw_client_certificate(failure, where, options);
   if (failure.code == CURLE_PEER_FAILED_VERIFICATION)
     throw TlsError(Reason::certificate, "the certificate of " + where + " can't be trusted: " + failure.text,
-                   "if it is signed by a CA of your own, name that CA with ca_file");
+                   remedy(failure.text));
   // OpenSSL read "HTTP/1.x" where a TLS record should be.
   if (failure.text.find("wrong version number") != std::string::npos ||
       failure.text.find("packet length too long") != std::string::npos)

@@ -27,6 +27,10 @@ class AuthorityTest(CertificateTest):
     def test_without_it_the_certificate_is_refused(self):
         self.failure("pull", "can't be trusted", image=self.name)
 
+    def test_of_other_names_says_that(self):
+        name = f"other.localhost:{self.registry.port}/app:1"
+        self.failure("pull", "can't be trusted", "it is for other names", image=name, ca_file=self.registry.ca_file)
+
     def test_podmans_folder_is_read(self):
         shutil.copy(self.registry.ca_file, self.certs_d(self.registry) / "ca.crt")
         self.assertEqual(self.step("pull", image=self.name)["digest"], self.image.digest)
