@@ -74,20 +74,22 @@ Tags attached_to(const Target &target, const Held &held, const Tags &all, const 
 
 }  // namespace
 
+Tags list_below(const Target &any) {
+  const std::string prefix = any.repository.substr(0, any.repository.size() - Place::kAny.size());
+  Tags below;
+  for (const std::string &name : any.registry.repositories())
+    if (name.starts_with(prefix)) below.push_back(name.substr(prefix.size()));
+  return below;
+}
+
 std::vector<Held> find_lost(oci::Copier &copier, const std::vector<Rule> &rules, const Filters &filters,
                             const Place &from, const Place &to, const std::set<std::string> &known) {
   std::vector<Rule> many;
   std::ranges::copy_if(rules, std::back_inserter(many),
                        [](const Rule &rule) { return rule.is_about_many() && !rule.tags.is_literal(); });
   if (many.empty()) return {};
-  // registries.conf may have them written elsewhere.
-  constexpr std::string_view kAny = "x/x";
-  const Target any = copier.target(to.repository(std::string(kAny)));
-  const std::string prefix = any.repository.substr(0, any.repository.size() - kAny.size());
   std::vector<Held> lost;
-  for (const std::string &name : any.registry.repositories()) {
-    if (!name.starts_with(prefix)) continue;
-    const std::string path = name.substr(prefix.size());
+  for (const std::string &path : list_below(copier.target(to.any()))) {
     std::vector<Rule> about;
     for (const Rule &rule : many)
       if (oci::glob_matches(rule.repository, path)) about.push_back(rule.for_repository(path));

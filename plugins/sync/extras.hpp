@@ -20,6 +20,10 @@ struct Held {
   std::optional<pipes::oci::Reference> lost_by;                           // where it would be at the source
 };
 
+/// The paths of the repositories that a registry lists, below a place: `any` is where its Place::any() is.
+/// Throws what Registry::repositories throws.
+std::vector<std::string> list_below(const pipes::oci::Copier::Target &any);
+
 /// The repositories below `to` that a rule about many speaks of and that are not among `known` (full names):
 /// the source does not list them. One request a page of the target's list, none without such a rule. Throws
 /// what Registry::repositories throws.

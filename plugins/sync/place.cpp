@@ -36,9 +36,8 @@ Place Place::parse(std::string_view text) {
   while (text.ends_with('/')) text.remove_suffix(1);
   place.kind = Kind::registry;
   place.text = text;
-  // Two more parts, so that Docker Hub puts no library/ before them.
-  const std::string repository = without_tag(place.text + "/x/x").repository;
-  place.prefix = repository.substr(0, repository.size() - 3);
+  const std::string repository = place.any().repository;
+  place.prefix = repository.substr(0, repository.size() - kAny.size());
   return place;
 }
 
@@ -47,7 +46,7 @@ oci::Reference Place::repository(const std::string &name) const {
 }
 
 std::string Place::host() const {
-  return without_tag(text + "/x/x").registry;
+  return any().registry;
 }
 
 std::string Place::path_of(const oci::Reference &repository) const {

@@ -20,6 +20,11 @@ struct Place {
 
   /// A repository of it, as a name without tag. Throws sdk::Error{PIPE_E_INVALID}.
   pipes::oci::Reference repository(const std::string &name) const;
+  /// Some repository of it: where this one really is, with registries.conf, all are.
+  pipes::oci::Reference any() const { return repository(std::string(kAny)); }
+  // Of two parts, so that Docker Hub puts no library/ before it.
+  static constexpr std::string_view kAny = "x/x";
+
   /// host[:port] of a registry.
   std::string host() const;
   /// What remains of a repository's name without this place's own.

@@ -163,8 +163,7 @@ class Sync {
       if (from_.kind != Place::Kind::registry)
         throw Error(PIPE_E_INVALID, "a pattern for repositories needs one registry to ask which there are",
                     "name it in `from`, as \"registry.lan:5000\"");
-      for (const std::string &name : copier_.repositories(from_.host()))
-        if (name.starts_with(from_.prefix)) all.push_back(name.substr(from_.prefix.size()));
+      all = list_below(copier_.source(from_.any()));
     }
     // A source without any is more likely to be set up anew than to have lost all on purpose.
     std::erase_if(given_, [&](const Rule &rule) {

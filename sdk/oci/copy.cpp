@@ -228,8 +228,10 @@ Traffic Copier::traffic() const {
   return state_->traffic();
 }
 
-std::vector<std::string> Copier::repositories(const std::string &host) {
-  return state_->at(host, state_->from_options).repositories();
+Copier::Target Copier::source(const Reference &repository) {
+  const Endpoint place = RegistriesConf::load().to_pull(repository).back();
+  return {.registry = state_->at(place.reference.registry, options_for(place, state_->from_options)),
+          .repository = place.reference.repository};
 }
 
 Copier::Target Copier::target(const Reference &repository) {

@@ -122,6 +122,14 @@ class Choice(SyncTest):
         outputs = self.step("sync", **{"from": folder, "to": f"{self.target.address}/back", "images": ["*/teams/*:*"]})
         self.assertEqual(outputs["copied"], 1)
 
+    def test_repositories_by_pattern_where_registries_conf_has_them(self):
+        for repository in ("real/team/app", "other/team/app"):
+            self.fill(repository, {"1": BASE})
+        self.pipe.write("home/.config/containers/registries.conf",
+                        f'[[registry]]\nprefix = "example.com"\nlocation = "{self.source.address}/real"\n')  # fmt: skip
+        outputs = self.sync("team/*:*", **{"from": "example.com"})
+        self.assertEqual([(i["from"], i["digest"]) for i in outputs["report"]], [("example.com/team/app:1", BASE.digest)])
+
     def test_says_where_no_repository_or_no_catalog_is_there(self):
         self.fill()
         said = self.pipe.try_step("sync", **self.params("nothing/*:1"))

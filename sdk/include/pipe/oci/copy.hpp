@@ -70,13 +70,14 @@ class Copier {
   std::vector<std::string> tags(const Reference &repository);
   /// What both sides were asked for so far.
   Traffic traffic() const;
-  /// All repositories of a registry that is copied from; throws as Registry::repositories.
-  std::vector<std::string> repositories(const std::string &host);
-  /// Where a repository is written to (`place_of`), for deletions and the like.
+  /// Where a repository really is, as registries.conf has it, for lists, deletions and the like.
   struct Target {
     Registry &registry;
     std::string repository;
   };
+  /// Where it is read from, mirrors aside. Throws PIPE_E_DENIED where it is blocked.
+  Target source(const Reference &repository);
+  /// Where it is written to (`place_of`).
   Target target(const Reference &repository);
 
  private:
