@@ -141,6 +141,7 @@ struct Copier::State {
       Job job(&whole);
       return ImageCopy(source, to, options, job).run(reference, tag, wanted, before_change);
     });
+    warn_of_platform(from.str(), options, result, whole);
     result.requests = traffic().requests - before.requests;
     result.retries = traffic().retries - before.retries;
     return result;

@@ -9,6 +9,7 @@
 #include <future>
 #include <vector>
 
+#include "json.hpp"
 #include "referrers.hpp"
 
 namespace pipes::oci {
@@ -21,7 +22,24 @@ bool is_whole(const CopyOptions &options) {
   return options.platforms.empty();
 }
 
+/// What a config says its image runs on; nothing for artifacts.
+std::optional<Platform> platform_in(const std::string &config) {
+  const ParsedJson parsed = parse_json(config);
+  if (!parsed.problem.empty() || !parsed.value.is_object()) return std::nullopt;
+  const auto text = [&](const char *key) { return text_member(parsed.value, key).value_or(std::string()); };
+  if (text("os").empty() || text("architecture").empty()) return std::nullopt;
+  return Platform{.os = text("os"), .architecture = text("architecture"), .variant = text("variant")};
+}
+
 }  // namespace
+
+void warn_of_platform(const std::string &name, const CopyOptions &options, const TransferResult &result,
+                      sdk::Observer &observer) {
+  const std::optional<Platform> &is = result.image.platform;
+  if (options.platforms.size() != 1 || !is || options.platforms.front().matches(*is)) return;
+  observer.log(sdk::Level::warning, fmt::format("{} is made for {} only, not for {}", name, is->str(),
+                                                options.platforms.front().str()));
+}
 
 ImageCopy::Found ImageCopy::look(const std::string &from, const std::string &tag) {
   Found found;
@@ -77,6 +95,18 @@ ImageTree ImageCopy::walk(Manifest root) {
     for (std::optional<Manifest> &manifest : read_ones) manifests.push_back(std::move(*manifest));
     return manifests;
   });
+}
+
+/// Of an image that is no entry of an index its config says it. One request, where the target is no layout.
+std::optional<Platform> ImageCopy::platform_of(const Manifest &image) {
+  if (image.is_index() || !image.config || image.config->size > kMaxManifestSize) return std::nullopt;
+  std::optional<std::string> config = to_.content(*image.config);
+  if (!config) {
+    const auto turn = from_.enter();
+    config.emplace();
+    from_.read(*image.config, [&](const char *data, std::size_t size) { config->append(data, size); }, 0, {});
+  }
+  return platform_in(*config);
 }
 
 /// What only its owner distributes mostly is nowhere else: then it stays with the owner, as at every tool.
@@ -143,6 +173,8 @@ TransferResult ImageCopy::run(const std::string &from, const std::string &tag,
   } else {
     result.skipped = tree.blobs.size();
   }
+  if (options_.platforms.size() == 1 && !result.image.platform && !result.unchanged)
+    result.image.platform = platform_of(tree.root());
   if (options_.referrers == Referrers::always ||
       (options_.referrers == Referrers::with_image && !result.unchanged))
     copy_referrers(tree);

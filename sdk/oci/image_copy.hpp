@@ -12,6 +12,9 @@
 
 namespace pipes::oci {
 
+/// Says that an image is for another platform than the one that was asked for.
+void warn_of_platform(const std::string &name, const CopyOptions &, const TransferResult &, sdk::Observer &);
+
 class ImageCopy {
  public:
   ImageCopy(ImageSource &from, ImageTarget &to, const CopyOptions &options, Job &job)
@@ -36,6 +39,7 @@ class ImageCopy {
   Choice choose(const std::string &from, const Found &found);
   ImageTree walk(Manifest root);
   Manifest read(const Descriptor &descriptor);
+  std::optional<Platform> platform_of(const Manifest &image);
   void leave_out_foreign(ImageTree &tree);
   void place_blobs(const ImageTree &tree);
   void place(const ImageTree &tree, const std::string &tag);

@@ -41,6 +41,8 @@ class ImageTarget {
   virtual bool would_mount(const Descriptor &, const ImageSource &) { return false; }
   /// A manifest that is there already and costs nothing to read.
   virtual std::optional<Manifest> known(const Digest &) { return std::nullopt; }
+  /// Of a blob that is there and costs nothing to read.
+  virtual std::optional<std::string> content(const Descriptor &) { return std::nullopt; }
   /// Waits for one's turn, where somebody has to be spared who is not the source, too.
   virtual std::shared_ptr<void> enter(const ImageSource &) { return nullptr; }
   /// Whether anything that was asked of it failed; what fails in `place` may be the source's part as well.
@@ -98,6 +100,7 @@ class StoreTarget final : public ImageTarget {
   Placed place(const Descriptor &blob, ImageSource &from, Job &job) override;
   bool put(const Manifest &manifest, const std::string &name) override;
   std::optional<Manifest> known(const Digest &digest) override;
+  std::optional<std::string> content(const Descriptor &blob) override { return store_.read(blob); }
   std::string list_tag(const Digest &subject) const override;
 
  private:

@@ -4,29 +4,10 @@
 #include <pipe/oci/transfer.hpp>
 
 #include "image_copy.hpp"
-#include "json.hpp"
 #include "registries_conf.hpp"
 
 namespace pipes::oci {
 namespace {
-
-/// What the config says the image runs on; nothing for artifacts.
-std::optional<Platform> platform_in_config(const Store &store, const Manifest &manifest) {
-  if (!manifest.config || manifest.config->size > kMaxManifestSize) return std::nullopt;
-  const ParsedJson config = parse_json(store.read(*manifest.config));
-  if (!config.problem.empty() || !config.value.is_object()) return std::nullopt;
-  const auto text = [&](const char *key) { return text_member(config.value, key).value_or(std::string()); };
-  if (text("os").empty() || text("architecture").empty()) return std::nullopt;
-  return Platform{.os = text("os"), .architecture = text("architecture"), .variant = text("variant")};
-}
-
-void check_platform(const Store &store, const Reference &reference, const Platform &wanted, Descriptor &image,
-                    sdk::Observer &observer) {
-  if (!image.platform) image.platform = platform_in_config(store, store.manifest(image));
-  if (image.platform && !wanted.matches(*image.platform))
-    observer.log(sdk::Level::warning, fmt::format("{} is made for {} only, not for {}", reference.familiar(),
-                                                  image.platform->str(), wanted.str()));
-}
 
 TransferResult fetch_from(const Endpoint &from, const PlatformChoice &choice, const RegistryOptions &options,
                           Store &store, sdk::Observer &observer) {
@@ -40,7 +21,7 @@ TransferResult fetch_from(const Endpoint &from, const PlatformChoice &choice, co
   TransferResult result = ImageCopy(source, target, what, job).run(from.reference.identifier(), {}, {}, {});
   result.requests = registry.traffic().requests;
   result.retries = registry.traffic().retries;
-  if (!choice.all) check_platform(store, from.reference, choice.platform, result.image, observer);
+  warn_of_platform(from.reference.familiar(), what, result, observer);
   return result;
 }
 

@@ -143,6 +143,15 @@ class Everything(CopyTest):
         self.copy()
         self.assert_same_at_both_sides()
 
+    def test_says_that_an_image_is_for_another_platform(self):
+        self.given(APP)
+        for to in (self.to, f"oci:{self.folder}/x:1", f"oci-archive:{self.folder}/x.tar"):
+            said = self.pipe.try_step("copy", **{"from": self.at, "to": to, "platform": "linux/arm64"})
+            self.assertEqual(said.code, 0, said)
+            self.assertRegex(said.err, r"warning: \S+ is made for linux/amd64 only, not for linux/arm64")
+        said = self.pipe.try_step("copy", **{"from": self.at, "to": f"{self.to}-again", "platform": "linux/amd64"})
+        self.assertNotIn("made for", said.err)
+
     def test_blobs_of_sha512_and_without_a_byte(self):
         payload = b"content" * 1000
         digest = "sha512:" + hashlib.sha512(payload).hexdigest()
