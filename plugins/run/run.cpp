@@ -170,8 +170,13 @@ std::string address_of(const engine::Container &container, const engine::Version
   return {};
 }
 
-void report_differences(Run &run, const Decision &decision) {
+/// Names what differs; and says so where a container goes that nobody can make again from its pipeline.
+void report_differences(Run &run, const Decision &decision, const std::optional<engine::Container> &current) {
   for (const auto &[name, before, after] : decision.differences) run.diff(name, before, after);
+  if (decision.action == Action::replace && !current->spec.labels.contains(std::string(engine::kTokenLabel)))
+    run.warn(fmt::format(
+        "{} was made by someone else: it is replaced, and what it wrote outside its volumes goes with it",
+        current->name));
 }
 
 /// "image, ports, env.LOG"
@@ -196,7 +201,7 @@ void plan(Run &run, const Params &params) {
       decision.differences.insert(decision.differences.begin(),
                                   {"image", current->image_id.substr(0, 19), newer->substr(0, 19)});
     }
-  report_differences(run, decision);
+  report_differences(run, decision, current);
   switch (decision.action) {
     case Action::nothing:
       run.verdict(Verdict::up_to_date, fmt::format("{} is running", params.name));
@@ -235,7 +240,7 @@ void run(Run &run, const Params &params) {
       decision = decide(job, current);
     }
   }
-  report_differences(run, decision);
+  report_differences(run, decision, current);
   const engine::Container container = carry_out(job, decision, current);
   engine::remove_stale_secrets(engine, params.name, container.spec.mounts);
   engine.keep_in_sight(container);

@@ -103,7 +103,11 @@ class Converges(DockerCase):
         })  # fmt: skip
         docker.api("POST", f"/containers/{theirs['Id']}/start")
         self.assertEqual(self.step(image=f"docker-daemon:{image}")["id"], theirs["Id"])
-        self.assertNotEqual(self.step(image=f"docker-daemon:{image}", user="1:1")["id"], theirs["Id"])
+        changes, said = {"image": f"docker-daemon:{image}", "user": "1:1"}, "was made by someone else: it is replaced"
+        self.assertIn(said, self.run_pipeline("plan", **changes))
+        self.assertIn(said, self.run_pipeline(**changes))
+        self.assertNotEqual(docker.inspect(self.name)["Id"], theirs["Id"])
+        self.assertNotIn(said, self.run_pipeline(**{**changes, "user": "2:2"}))  # this one was made by it
 
     def archive_with_name(self, name):
         path = self.folder / "named.tar"

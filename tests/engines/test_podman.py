@@ -70,8 +70,10 @@ class OnDemand(PodmanCase):
         notes = "".join(f.read_text() for f in self.pipe.state.glob("pipe/podman/*.json"))
         self.assertIn(first["id"], notes)
         self.assertNotIn("hunter2", notes)
-        text = self.run_pipeline(env={"BODY": "new", "PASSWORD": "hunter2hunter2"})
+        text = self.run_pipeline("plan", env={"BODY": "new", "PASSWORD": "hunter2hunter2"})
+        text += self.run_pipeline(env={"BODY": "new", "PASSWORD": "hunter2hunter2"})
         self.assertIn("env.BODY", text)
+        self.assertNotIn("someone else", text)
         self.assertNotIn("env.PASSWORD", text)
         self.assertEqual(get(self.port), "new")
 
