@@ -123,8 +123,9 @@ Findings look_at_engine(const std::string &which) {
     if (version.rootless && found.on_this_machine())
       std::ranges::move(look_at_rootless(), std::back_inserter(findings));
   } catch (const sdk::Error &error) {
-    // Only steps that run containers need one.
-    const bool absent = error.status == PIPE_E_NOT_FOUND && which.empty();
+    // Only steps that run containers need one; but one that is named has to be there.
+    const bool named = !which.empty() || !env("DOCKER_HOST").empty() || !env("DOCKER_CONTEXT").empty();
+    const bool absent = error.status == PIPE_E_NOT_FOUND && !named;
     findings.push_back({absent ? State::warning : State::fault, "engine", error.message,
                         error.hint.empty() ? "sudo apt install podman, or start the engine" : error.hint});
     // A podman that can't be started most often lacks one of these.
@@ -168,6 +169,8 @@ void look_at_login(Findings &findings, const std::string &registry) {
                             ? "login from " + found.source
                             : fmt::format("login as {} from {}", found.username, found.source),
                         ""});
+  } else {
+    findings.push_back({State::fine, registry, "no login for it is here", ""});
   }
 }
 
@@ -206,6 +209,7 @@ void look_at_registry(Findings &findings, const std::string &host, const oci::Re
     look_at_clock(findings, host, http::Client(client, watch).send(request).headers.get("date"));
   } catch (const sdk::Error &error) {
     findings.push_back({State::fault, host, error.message, error.hint});
+    look_at_login(findings, host);  // what is wrong with it will be once the registry answers
   }
 }
 

@@ -49,6 +49,26 @@ class Doctor(StepTest):
             found = self.about(self.doctor("localhost:1", "--engine", engine.host), "engine")
         self.assertEqual(found["state"], "ok")
 
+    def test_an_engine_that_is_named_and_not_there_is_a_fault(self):
+        for name, value in (("DOCKER_HOST", "unix:///nowhere/engine.sock"), ("DOCKER_CONTEXT", "nowhere")):
+            found = self.about(self.doctor("localhost:1", env={name: value}), "engine")
+            self.assertEqual(found["state"], "fault", found)
+            self.assertIn("nowhere", found["seen"])
+
+    def test_a_login_that_can_not_be_read_is_said_although_the_registry_is_not_there(self):
+        config = self.folder / "docker/config.json"
+        for content, said in (('{"credsStore": "nowhere"}', "docker-credential-nowhere"), ("{broken", "is not a JSON object")):
+            config.write_text(content)
+            config.chmod(0o600)
+            seen = [f for f in self.doctor("localhost:1") if f["subject"] == "localhost:1"]
+            self.assertEqual([f["state"] for f in seen], ["fault", "fault"])
+            self.assertIn(said, seen[1]["seen"])
+
+    def test_a_login_that_is_not_there(self):
+        with Registry(users={"u": "p"}) as registry:
+            seen = [f for f in self.doctor(registry.address) if f["subject"] == registry.address]
+        self.assertEqual((seen[-1]["state"], seen[-1]["seen"]), ("ok", "no login for it is here"))
+
     def test_logins_that_others_can_read(self):
         config = self.folder / "docker/config.json"
         config.write_text('{"auths": {}}')
