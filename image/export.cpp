@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 #include <pipe/oci/archive.hpp>
+#include <pipe/oci/inspect.hpp>
 
 #include <filesystem>
 
@@ -35,6 +36,14 @@ int run(const Words &words) {
   while (manifest.is_index() && (platform || format == "docker")) {
     part = oci::select_platform(manifest, wanted);
     manifest = store.manifest(part);
+  }
+  // Of an image that is no entry of an index its config says what it is for.
+  if (platform) {
+    const oci::Inspection found = oci::inspect(store, part, {});
+    const std::optional<oci::Platform> &is = found.images.front().platform;
+    if (is && !wanted.matches(*is))
+      throw Error(Exit::step_failed, fmt::format("{} is made for {} only, not for {}", familiar(image.name),
+                                                 is->str(), wanted.str()));
   }
   if (format == "docker")
     oci::export_docker_archive(store, part, {image.name}, file);

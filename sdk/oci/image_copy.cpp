@@ -3,13 +3,13 @@
 #include <fmt/core.h>
 
 #include <pipe/oci/attached.hpp>
+#include <pipe/oci/inspect.hpp>
 
 #include <algorithm>
 #include <array>
 #include <future>
 #include <vector>
 
-#include "json.hpp"
 #include "referrers.hpp"
 
 namespace pipes::oci {
@@ -20,15 +20,6 @@ constexpr std::array kAttached{".sig", ".att", ".sbom"};
 
 bool is_whole(const CopyOptions &options) {
   return options.platforms.empty();
-}
-
-/// What a config says its image runs on; nothing for artifacts.
-std::optional<Platform> platform_in(const std::string &config) {
-  const ParsedJson parsed = parse_json(config);
-  if (!parsed.problem.empty() || !parsed.value.is_object()) return std::nullopt;
-  const auto text = [&](const char *key) { return text_member(parsed.value, key).value_or(std::string()); };
-  if (text("os").empty() || text("architecture").empty()) return std::nullopt;
-  return Platform{.os = text("os"), .architecture = text("architecture"), .variant = text("variant")};
 }
 
 }  // namespace
@@ -106,7 +97,12 @@ std::optional<Platform> ImageCopy::platform_of(const Manifest &image) {
     config.emplace();
     from_.read(*image.config, [&](const char *data, std::size_t size) { config->append(data, size); }, 0, {});
   }
-  return platform_in(*config);
+  try {
+    return read_image_config(*config).platform;
+  } catch (const sdk::Error &error) {
+    if (error.status != PIPE_E_INVALID) throw;
+    return std::nullopt;  // of an artifact
+  }
 }
 
 /// What only its owner distributes mostly is nowhere else: then it stays with the owner, as at every tool.

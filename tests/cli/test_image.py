@@ -189,6 +189,10 @@ class Store(ImageCase):
         self.assertEqual(said["digest"], ARM64.digest)
         result = self.image("export", "both:1", self.folder / "x.tar", "--platform", "linux/s390x", code=1)
         self.assertIn("linux/amd64, linux/arm64", result.err)
+        self.put(APP, "app:1")
+        result = self.image("export", "app:1", self.folder / "x.tar", "--platform", "linux/arm64", code=1)
+        self.assertIn("app:1 is made for linux/amd64 only, not for linux/arm64", result.err)
+        self.image("export", "app:1", self.folder / "x.tar", "--platform", "linux/amd64")
 
     def test_export_as_docker_takes_it(self):
         self.put(APP, "app:1")
