@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <memory>
 
@@ -115,6 +116,7 @@ int run(const Words &words) {
   reject_together(*args, "explain", "follow");
   const fs::path folder = find_run(args->words().empty() ? "last" : args->words().front());
   const bool follows = args->has("follow");
+  if (follows) std::signal(SIGPIPE, SIG_DFL);  // nothing is to be followed for a reader that is gone
   if (args->words().size() == 2 && !follows) {
     show_steps(folder, args->words()[1]);
     return 0;

@@ -249,6 +249,18 @@ class Follow(HistoryCase):
         self.assertEqual((process.returncode, err), (0, b""))
         self.assertIn("cancelled=1", out.decode().splitlines()[-1])
 
+    def test_it_ends_with_its_reader(self):
+        step = '[[step]]\nid = "a"\nuses = "shell"\nwith.run = "while sleep 0.1; do echo more; done"\n'
+        run = self.pipe.start(["run", self.pipeline(step)])
+        self.addCleanup(lambda: (run.kill(), run.communicate()))
+        self.wait_until(lambda: any("more" in path.read_text() for path in self.pipe.journals()), "the first line")
+        process = self.following()
+        process.stdout.readline()
+        process.stdout.close()  # as `| head -1` does
+        process.stdout = None
+        self.assertEqual(process.wait(timeout=20), -signal.SIGPIPE)
+        self.assertIsNone(run.poll())
+
     def test_one_step_of_a_run_that_is_killed(self):
         run = self.pipe.start(["run", self.pipeline(self.scripted("a") + self.scripted("b", wait='"30s"'))])
         self.addCleanup(lambda: (run.kill(), run.communicate()))
