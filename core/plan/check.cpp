@@ -115,7 +115,8 @@ void ParameterChecker::unknown_parameter(const Tree::Key &key, const Tree &tree,
   Diagnostic &d =
       report(key.spot, "unknown-parameter", fmt::format("`{}` has no parameter `{}`", schema.step, key.name));
   d.label = "not known here";
-  d.notes.push_back(fmt::format("parameters of {} {}: {}", schema.step, schema.version, joined(names)));
+  d.notes.push_back(fmt::format("parameters of {} {}: {}", schema.step, schema.version,
+                                names.empty() ? "none" : joined(names)));
   const std::string meant = closest(key.name, names);
   if (!meant.empty()) d.help = fmt::format("did you mean `{}`?", meant);
   const bool is_secret = seems_secret(key.name) || (!meant.empty() && schema.param(meant)->secret);

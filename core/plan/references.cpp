@@ -213,10 +213,11 @@ Known Binder::step_output(Expression &e, const Here &here) {
           here, output->begin, output->end, "unknown-output",
           fmt::format("{} reads output `{}`, which `{}` does not produce", reader, output->name, step.uses));
       d.label = "no such output";
+      const std::string outputs = joined(names_of(schema->outputs, [](const Output &o) {
+        return fmt::format("{} ({})", o.name, type_name(o.type));
+      }));
       d.notes.push_back(fmt::format("outputs of {} {}: {}", schema->step, schema->version,
-                                    joined(names_of(schema->outputs, [](const Output &o) {
-                                      return fmt::format("{} ({})", o.name, type_name(o.type));
-                                    }))));
+                                    outputs.empty() ? "none" : outputs));
       d.help = suggest(output->name, names_of(schema->outputs, by_name));
       return known;
     }

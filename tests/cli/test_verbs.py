@@ -108,6 +108,10 @@ class Verbs(CliCase):
             self.assertIn("help: did you mean `" + str(word).rsplit("/", 1)[0] + "/site.toml`?", self.pipe.run(["check", word]).err)
         self.assertIn("help: check the path", self.pipe.run(["check", "othr.txt"]).err)
 
+    def test_what_a_step_has_none_of(self):
+        steps = '[[step]]\nid = "a"\nuses = "noop"\nwith.x = 1\n[[step]]\nuses = "echo"\nwith.text = "${steps.a.x}"\n'
+        self.assert_says(self.pipe.run(["check", self.pipeline(steps)]).err, "note: parameters of noop 0.1.0: none\n", "note: outputs of noop 0.1.0: none\n")
+
     def test_words_that_are_too_many(self):
         for words in (["version", "x"], ["schema", "x"], ["runs", "a", "b"], ["report", "a", "b"], ["log", "a", "b", "c"]):
             self.assert_code(self.pipe.run(words), 2)
