@@ -1,32 +1,20 @@
 #include <pipe/http/client.hpp>
 
 #include <curl/curl.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 
-#include "address.hpp"
 #include "curl_error.hpp"
+#include "curl_options.hpp"
+#include "exchange.hpp"
 
 namespace pipes::http {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr std::uint64_t kLargestBuffer = 256u << 10, kSmallestBuffer = 16u << 10;
-constexpr std::size_t kMaxErrorBody = 64u << 10;
-constexpr std::size_t kMaxHeaders = 256u << 10;
 constexpr int kMaxRedirects = 10;
-constexpr const char *kCertificates = "/etc/ssl/certs";
 
 struct EasyDeleter {
   void operator()(CURL *easy) const { curl_easy_cleanup(easy); }
@@ -34,10 +22,6 @@ struct EasyDeleter {
 struct MultiDeleter {
   void operator()(CURLM *multi) const { curl_multi_cleanup(multi); }
 };
-struct ListDeleter {
-  void operator()(curl_slist *list) const { curl_slist_free_all(list); }
-};
-using HeaderList = std::unique_ptr<curl_slist, ListDeleter>;
 
 /// OpenSSL writes to sockets without MSG_NOSIGNAL; a peer that is gone must not end the process.
 class SigpipeBlocked {
@@ -65,251 +49,8 @@ class SigpipeBlocked {
   bool was_pending_ = false;
 };
 
-/// Debian's hashed directory costs 2 ms a process, the bundle file 35 ms; but it must be hashed.
-bool has_hashed_certificates() {
-  static const bool hashed = [] {
-    std::error_code ignored;
-    for (const auto &entry : std::filesystem::directory_iterator(kCertificates, ignored)) {
-      const std::string name = entry.path().filename().string();
-      if (name.size() == 10 && name.ends_with(".0") && name.find_first_not_of("0123456789abcdef") == 8)
-        return true;
-    }
-    return false;
-  }();
-  return hashed;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
-void append(HeaderList &list, const std::string &line) {
-  if (line.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
-    throw sdk::Error(PIPE_E_INVALID,
-                     "a request header holds a line break: " + line.substr(0, line.find(':')));
-  curl_slist *longer = curl_slist_append(list.get(), line.c_str());
-  if (longer == nullptr) throw std::bad_alloc();
-  static_cast<void>(list.release());
-  list.reset(longer);
-}
-
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-/// One request and its answer, without redirects: what the callbacks of libcurl work on.
-struct Exchange {
-  const Request &request;
-  const ClientOptions &options;
-  const std::string &url;
-  std::optional<Zone> sent_by;
-
-  Response response{};
-  Zone zone = Zone::internet;
-  std::exception_ptr thrown{};
-  std::string refused_address{};
-  std::size_t header_bytes = 0;
-  bool started = false;
-  bool cut = false;  // enough of an error's body was read
-  Clock::time_point last_progress = Clock::now();
-
-  bool ok() const { return response.status >= 200 && response.status < 300; }
-
-  /// Runs `body`; an exception is kept for after the transfer, which `failed` ends.
-  template <class Result, class Body>
-  Result guarded(Result failed, Body body) noexcept {
-    last_progress = Clock::now();
-    try {
-      Result result = body();
-      last_progress = Clock::now();
-      return result;
-    } catch (...) {
-      thrown = std::current_exception();
-      return failed;
-    }
-  }
-
-  void take_header(std::string_view line) {
-    header_bytes += line.size();
-    if (header_bytes > kMaxHeaders)
-      throw sdk::Error(PIPE_E_INVALID, Origin::of(url).str() + " sent more than 256 KiB of headers");
-    if (line.starts_with("HTTP/")) {  // a new answer: what came before was 1xx
-      response.headers.list.clear();
-      const auto space = line.find(' ');
-      response.status =
-          space == std::string_view::npos ? 0 : std::atoi(std::string(line.substr(space + 1, 3)).c_str());
-      return;
-    }
-    const auto colon = line.find(':');
-    if (colon == std::string_view::npos) return;
-    std::string name(trimmed(line.substr(0, colon)));
-    std::ranges::transform(name, name.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const std::string_view value = trimmed(line.substr(colon + 1));
-    // RFC 9112, section 6.3: where it ends, and whether another answer is hidden in it, nobody knows.
-    if (name == "content-length" && !response.headers.all(name).empty() &&
-        response.headers.get(name) != value)
-      throw sdk::Error(PIPE_E_TRANSIENT,
-                       Origin::of(url).str() + " gives two lengths for one answer: " +
-                           std::string(response.headers.get(name)) + " and " + std::string(value),
-                       "the server, or a proxy before it, is broken");
-    response.headers.list.emplace_back(std::move(name), value);
-  }
-
-  std::size_t take_body(const char *data, std::size_t size) {
-    if (ok() && request.sink) {
-      if (!started && request.start) request.start(response);
-      started = true;
-      request.sink(data, size);
-      return size;
-    }
-    const std::size_t limit = ok() ? request.max_body : std::min(request.max_body, kMaxErrorBody);
-    if (response.body.size() + size <= limit) {
-      response.body.append(data, size);
-      return size;
-    }
-    if (ok())
-      throw sdk::Error(PIPE_E_INVALID, "the answer of " + display_url(url) + " is larger than " +
-                                           std::to_string(limit) + " bytes");
-    response.body.append(data, limit - response.body.size());
-    cut = true;
-    return size + 1;  // ends the transfer
-  }
-
-  bool may_use(const std::string &ip, int port, Zone to) {
-    if (!sent_by || options.allow_private_redirects || !options.unix_socket.empty()) return true;
-    if (may_send_to(*sent_by, to) || is_proxy(ip, port)) return true;
-    refused_address = ip;
-    return false;
-  }
-};
-
-extern "C" {
-
-std::size_t on_header(char *data, std::size_t size, std::size_t count, void *exchange) noexcept {
-  auto &self = *static_cast<Exchange *>(exchange);
-  return self.guarded<std::size_t>(0, [&] {
-    self.take_header({data, size * count});
-    return size * count;
-  });
-}
-
-std::size_t on_body(char *data, std::size_t size, std::size_t count, void *exchange) noexcept {
-  auto &self = *static_cast<Exchange *>(exchange);
-  return self.guarded<std::size_t>(size * count + 1, [&] { return self.take_body(data, size * count); });
-}
-
-std::size_t on_upload(char *data, std::size_t size, std::size_t count, void *exchange) noexcept {
-  auto &self = *static_cast<Exchange *>(exchange);
-  return self.guarded<std::size_t>(CURL_READFUNC_ABORT,
-                                   [&] { return self.request.source(data, size * count); });
-}
-
-curl_socket_t on_open_socket(void *exchange, curlsocktype, curl_sockaddr *address) noexcept {
-  auto &self = *static_cast<Exchange *>(exchange);
-  return self.guarded<curl_socket_t>(CURL_SOCKET_BAD, [&] {
-    if (address->family == AF_INET || address->family == AF_INET6) {
-      const Endpoint peer = endpoint_of(address->addr);
-      if (!self.may_use(peer.ip, peer.port, zone_of(peer.ip))) return CURL_SOCKET_BAD;
-    }
-    return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  });
-}
-
-// A kept connection has no socket to open; this sees every request just before it is sent.
-int on_connected(void *exchange, char *ip, char *, int port, int) noexcept {
-  auto &self = *static_cast<Exchange *>(exchange);
-  return self.guarded<int>(CURL_PREREQFUNC_ABORT, [&] {
-    if (!self.options.unix_socket.empty()) return CURL_PREREQFUNC_OK;
-    self.zone = zone_of(ip);
-    return self.may_use(ip, port, self.zone) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
-  });
-}
-
-}  // extern "C"
-
-template <class Value>
-void set(CURL *easy, CURLoption option, Value value) {
-  if (curl_easy_setopt(easy, option, value) != CURLE_OK)
-    throw sdk::Error(PIPE_E_INTERNAL, "libcurl refuses option " + std::to_string(option));
-}
-
-/// The system's certificates, where they are one file.
-std::string bundle() {
-  const char *path = curl_version_info(CURLVERSION_NOW)->cainfo;
-  std::ifstream file(path == nullptr ? "" : path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void set_tls(CURL *easy, const ClientOptions &options, const std::string &host) {
-  if (!options.verify) {
-    set(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-    set(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-  }
-  // A CA of the user's own is added to the system's, as Docker does: blobs may lie on a public CDN.
-  if (has_hashed_certificates()) {
-    set(easy, CURLOPT_CAPATH, kCertificates);
-    set(easy, CURLOPT_CAINFO, options.ca_file.empty() ? nullptr : options.ca_file.c_str());
-  } else if (!options.ca_file.empty() && options.ca_pem.empty()) {
-    set(easy, CURLOPT_CAINFO, options.ca_file.c_str());
-  }
-  if (!options.ca_pem.empty()) {
-    curl_blob pem{.data = const_cast<char *>(options.ca_pem.data()),  // which libcurl only reads
-                  .len = options.ca_pem.size(),
-                  .flags = CURL_BLOB_NOCOPY};
-    set(easy, CURLOPT_CAINFO_BLOB, &pem);
-  }
-  if (options.client_cert.empty()) return;
-  if (!options.client_cert_host.empty() && host != options.client_cert_host) return;
-  set(easy, CURLOPT_SSLCERT, options.client_cert.c_str());
-  if (!options.client_key.empty()) set(easy, CURLOPT_SSLKEY, options.client_key.c_str());
-  set(easy, CURLOPT_KEYPASSWD, "");  // else OpenSSL asks for one at the terminal
-}
-
-void set_method_and_body(CURL *easy, const Request &request) {
-  const std::string &method = request.method;
-  if (request.source) {
-    set(easy, CURLOPT_UPLOAD, 1L);
-    set(easy, CURLOPT_INFILESIZE_LARGE,
-        request.body_size ? static_cast<curl_off_t>(*request.body_size) : curl_off_t{-1});
-    set(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
-  } else if (method == "HEAD") {
-    set(easy, CURLOPT_NOBODY, 1L);
-  } else if (method == "GET") {
-    set(easy, CURLOPT_HTTPGET, 1L);
-  } else {
-    const bool sends_length = !request.body.empty() || method != "DELETE";
-    if (sends_length) {
-      set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
-      set(easy, CURLOPT_POSTFIELDS, request.body.data());
-    }
-    set(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
-  }
-}
-
-/// A sixteenth of what it is for: below that a buffer costs more than it saves, as libcurl takes a fresh one
-/// for each request, and each of its pages is one more that has to be mapped.
-long buffer_size(bool streams, const std::optional<std::uint64_t> &body) {
-  if (!streams) return kSmallestBuffer;
-  return static_cast<long>(
-      std::clamp(body.value_or(kLargestBuffer * 16) / 16, kSmallestBuffer, kLargestBuffer));
-}
-
-HeaderList header_lines(const Request &request, std::string_view authorization) {
-  HeaderList list;
-  append(list, "Expect:");  // libcurl waits a second for servers that never send 100
-  bool typed = false, accepts = false;
-  for (const auto &[name, value] : request.headers) {
-    append(list, value.empty() ? name + ";" : name + ": " + value);
-    typed = typed || name == "Content-Type";
-    accepts = accepts || name == "Accept";
-  }
-  if (!typed) append(list, "Content-Type:");  // libcurl would say "form"
-  if (!accepts) append(list, "Accept: */*");
-  if (!authorization.empty()) append(list, "Authorization: " + std::string(authorization));
-  return list;
 }
 
 /// The callbacks alone don't tell: what was taken from a source may be long under way.
@@ -326,7 +67,7 @@ struct Client::State {
   State(ClientOptions given, sdk::Observer &watcher) : options(std::move(given)), observer(watcher) {
     static std::once_flag once;
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-    if (!options.ca_pem.empty() && !has_hashed_certificates()) options.ca_pem += bundle();
+    if (!options.ca_pem.empty() && !has_hashed_certificates()) options.ca_pem += certificate_bundle();
     easy.reset(curl_easy_init());
     multi.reset(curl_multi_init());
     if (!easy || !multi) throw std::bad_alloc();
@@ -387,26 +128,15 @@ void Client::State::configure(Exchange &exchange, curl_slist *headers) {
   set(handle, CURLOPT_USERAGENT, "pipe/" PIPE_VERSION);
   set(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
   set(handle, CURLOPT_TCP_KEEPALIVE, 1L);
-  const Request &request = exchange.request;
-  set(handle, CURLOPT_BUFFERSIZE, buffer_size(request.sink != nullptr, request.expected_size));
-  set(handle, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(request.source != nullptr, request.body_size));
+  set_buffers(handle, exchange.request);
   set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(handle, CURLOPT_HTTPHEADER, headers);
   if (!options.unix_socket.empty()) set(handle, CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
   const Origin origin = Origin::of(exchange.url);
   if (!options.unix_socket.empty() || origin.loopback()) set(handle, CURLOPT_PROXY, "");
   if (origin.scheme == "https") set_tls(handle, options, origin.host);
-  set_method_and_body(handle, request);
-  set(handle, CURLOPT_HEADERFUNCTION, &on_header);
-  set(handle, CURLOPT_HEADERDATA, &exchange);
-  set(handle, CURLOPT_WRITEFUNCTION, &on_body);
-  set(handle, CURLOPT_WRITEDATA, &exchange);
-  set(handle, CURLOPT_READFUNCTION, &on_upload);
-  set(handle, CURLOPT_READDATA, &exchange);
-  set(handle, CURLOPT_OPENSOCKETFUNCTION, &on_open_socket);
-  set(handle, CURLOPT_OPENSOCKETDATA, &exchange);
-  set(handle, CURLOPT_PREREQFUNCTION, &on_connected);
-  set(handle, CURLOPT_PREREQDATA, &exchange);
+  set_method_and_body(handle, exchange.request);
+  set_callbacks(handle, exchange);
 }
 
 /// Runs the transfer to its end, or until it is cancelled or stands still (both throw).
