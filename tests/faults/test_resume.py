@@ -24,6 +24,7 @@ class CarefulRegistry(FakeRegistry):
         super().__init__(**options)
         self.sessions, self.received, self.sent = {}, 0, 0
         self.watch = lambda count: None
+        self.at_work = set()  # threads that take in a large body
         self.connections_at_once, self._sending = 0, 0
         self.rate = 0  # bytes a second and connection of a download
 
@@ -31,17 +32,28 @@ class CarefulRegistry(FakeRegistry):
         length = int(handler.headers.get("Content-Length") or 0)
         if handler.command not in ("PUT", "PATCH") or length < MIB:
             return super()._read_body(handler)
+        self.at_work.add(threading.get_ident())
         body = b""
-        while len(body) < length and (piece := handler.rfile.read1(min(MIB, length - len(body)))):
-            body += piece
-            self.received += len(piece)
-            if self.watch(self.received) is False:  # as a network that breaks
-                handler.close_connection = True
-                handler.connection.shutdown(2)
-                break
+        try:
+            while len(body) < length and (piece := handler.rfile.read1(min(MIB, length - len(body)))):
+                body += piece
+                self.received += len(piece)
+                if self.watch(self.received) is False:  # as a network that breaks
+                    handler.close_connection = True
+                    handler.connection.shutdown(2)
+                    break
+        except OSError:
+            self.at_work.discard(threading.get_ident())
+            raise
         return body
 
     def _upload(self, request, repository, session):
+        try:
+            return self._take(request, repository, session)
+        finally:
+            self.at_work.discard(threading.get_ident())
+
+    def _take(self, request, repository, session):
         if request.method == "POST":
             return super()._upload(request, repository, session)
         kept = self.sessions.get(session, b"")
@@ -110,7 +122,7 @@ class Resume(StepTest):
         process.wait()
         self.registry.watch = lambda count: None
         seen = None
-        while seen != (seen := (self.registry.received, self.registry.sent)):
+        while seen != (seen := (self.registry.received, self.registry.sent)) or self.registry.at_work:
             time.sleep(0.5)  # the server goes on with what is still under way
 
     def store_image(self):
