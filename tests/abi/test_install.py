@@ -47,11 +47,21 @@ class Install(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
+        # What root's installation left may only be replaced, not written to, by anybody else.
+        manifest = BUILD / "install_manifest.txt"
+        manifest.unlink(missing_ok=True)
+        cls.of_root = BUILD / "install_manifest.of-root"
+        cls.of_root.touch()
+        manifest.hardlink_to(cls.of_root)
         call("cmake", "--install", BUILD, "--prefix", cls.folder / "first")
         # A prefix may be moved: packages are built in one place and used in another.
         cls.prefix = cls.folder / "moved"
         (cls.folder / "first").rename(cls.prefix)
         cls.pipe = Pipe(cls.folder / "state")
+
+    def test_the_list_of_an_earlier_installation_is_replaced(self):
+        self.assertEqual(self.of_root.read_text(), "")
+        self.assertIn("/bin/pipe\n", (BUILD / "install_manifest.txt").read_text())
 
     def program(self, *args):
         done = subprocess.run(

@@ -52,6 +52,7 @@ class Dev(unittest.TestCase):
         done = self.dev("run", "my.toml", *given)
         self.assertEqual(done.returncode, 0, done)
         self.assertEqual((self.folder / "words").read_text().splitlines(), ["run", "my.toml", *given])
+        self.assertNotIn("\x1b", done.stderr)
         command = done.stderr.split("take it back: ")[1].split("   (--data")[0]
         self.assertEqual(
             shlex.split(command),
