@@ -146,7 +146,9 @@ Finding look_at_port(int port) {
 /// Files that hold logins belong to their owner alone.
 void look_at_login_files(Findings &findings) {
   const std::string home = env("HOME"), runtime = env("XDG_RUNTIME_DIR"), docker = env("DOCKER_CONFIG");
-  const std::array files{env("REGISTRY_AUTH_FILE"), runtime.empty() ? "" : runtime + "/containers/auth.json",
+  const std::string podman =
+      runtime.empty() ? fmt::format("/run/containers/{}", ::getuid()) : runtime + "/containers";
+  const std::array files{env("REGISTRY_AUTH_FILE"), podman + "/auth.json",
                          home + "/.config/containers/auth.json",
                          (docker.empty() ? home + "/.docker" : docker) + "/config.json"};
   for (const std::string &file : files) {

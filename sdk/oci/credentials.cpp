@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 #include <pipe/oci/base64.hpp>
 
 #include <algorithm>
@@ -126,7 +127,9 @@ std::vector<fs::path> config_files() {
   if (const std::string file = environment("REGISTRY_AUTH_FILE"); !file.empty()) files.emplace_back(file);
   const std::string docker = environment("DOCKER_CONFIG");
   add(docker.empty() ? home : docker, docker.empty() ? ".docker/config.json" : "config.json");
-  add(environment("XDG_RUNTIME_DIR"), "containers/auth.json");
+  // Under su, sudo and cron there is none, and Podman keeps it here (containers-auth.json(5)).
+  const std::string runtime = environment("XDG_RUNTIME_DIR");
+  add(runtime.empty() ? fmt::format("/run/containers/{}", ::getuid()) : runtime + "/containers", "auth.json");
   const std::string config = environment("XDG_CONFIG_HOME");
   add(config.empty() ? home : config,
       config.empty() ? ".config/containers/auth.json" : "containers/auth.json");
