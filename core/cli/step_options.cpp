@@ -177,7 +177,7 @@ StepParams step_params(const StepSchema &schema, const std::vector<Option> &own,
     }
     Value value;
     if (const std::string wrong = coerce_text(param, texts, value); !wrong.empty()) {
-      problems.push_back(fmt::format("`--{}`: {}", option, wrong));
+      problems.push_back(fmt::format("`--{}` {}", option, wrong));
       continue;
     }
     result.values.emplace_back(param.name, std::move(value));
