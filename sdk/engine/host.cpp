@@ -21,6 +21,7 @@
 #include <pipe/http/client.hpp>
 #include <system_error>
 
+#include "any.hpp"
 #include "host_net.hpp"
 #include "places.hpp"
 #include "unique_fd.hpp"
@@ -35,10 +36,6 @@ namespace {
 
 constexpr auto kOneTry = 2s;
 constexpr auto kStaysOpen = 150ms;  // docker-proxy accepts before it finds that nothing listens behind it
-
-bool any_address(const std::string &ip) {
-  return ip.empty() || ip == "0.0.0.0" || ip == "::";
-}
 
 struct Address {
   sockaddr_storage storage{};
