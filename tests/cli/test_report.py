@@ -117,6 +117,15 @@ class Html(ReportCase):
         self.wait_until(lambda: b.all("#lines div") and "secret" in b.one("#lines").text, "the warning")
         self.assertNotIn("this is bad", b.one("#lines").text)
 
+    def test_what_is_found_is_marked_where_it_stands(self):
+        page = self.folder / "marked.html"
+        step = '[[step]]\nid = "a"\nuses = "shell"\nwith.run = "echo İİİ Needle 바늘"\n'
+        self.assert_code(self.pipe.run(["run", self.pipeline(step), "--report", f"html={page}"]), 0)
+        b = self.show(page)
+        b.one("#search").type("needle 바")
+        self.wait_until(lambda: b.all("#lines mark"), "the search")
+        self.assertEqual([m.text for m in b.all("#lines mark")], ["Needle 바"])
+
     def test_nasty_text_stays_text(self):
         b = self.open()
         b.one('details[data-step="nasty"] summary').click()

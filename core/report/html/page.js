@@ -34,6 +34,11 @@
     while (n >= 999.95 && unit < units.length - 1) { n /= 1000; unit++; }
     return (unit ? n.toFixed(1) : n) + " " + units[unit];
   }
+  /** Each letter at its place: some become longer when they become small. */
+  function lower(text) {
+    const low = text.toLowerCase();
+    return low.length === text.length ? low : text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  }
   const amount = (n, unit) => (unit === "bytes" ? bytes(n) : String(n));
   const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
   const plural = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
@@ -86,7 +91,7 @@
     notice(e, at) { say("", at, e.level, e.message + (e.hint ? ` (${e.hint})` : "")); },
   };
   function say(id, at, level, line) {
-    run.log.push({ step: id || "", at, level, line, low: line.toLowerCase() });
+    run.log.push({ step: id || "", at, level, line, low: lower(line) });
     if (id) step(id).lines++;
   }
   for (const e of JSON.parse($("events").textContent)) {
@@ -305,7 +310,7 @@
     return out;
   }
   function log() {
-    const wanted = $("search").value.toLowerCase(), of = $("of").value, loud = $("loud").checked;
+    const wanted = lower($("search").value), of = $("of").value, loud = $("loud").checked;
     const found = run.log.filter((l) => (!wanted || l.low.includes(wanted)) && (!of || l.step === of) && (!loud || l.level === "warning" || l.level === "error"));
     $("found").textContent = found.length === run.log.length ? plural(found.length, "line") : `${found.length.toLocaleString("en")} of ${plural(run.log.length, "line")}`;
     $("lines").replaceChildren();
