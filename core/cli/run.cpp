@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace pipes::cli {
 namespace {
 
@@ -28,7 +30,13 @@ int run(const Words &words) {
   SessionOptions how = session_options(*args);
   if (args->has("dry-run")) how.operation = Operation::plan;
   how.explain = args->has("explain");
-  for (const std::string &order : args->values("report")) how.reports.push_back(parse_report(order));
+  for (const std::string &text : args->values("report")) {
+    const ReportOrder order = parse_report(text);
+    if (std::ranges::find(how.reports, order.file, &ReportOrder::file) != how.reports.end())
+      throw Error(Exit::usage, fmt::format("two reports cannot be the one file {}", order.file),
+                  "give each a name of its own");
+    how.reports.push_back(order);
+  }
 
   Resumed what;
   if (args->has("resume")) {

@@ -117,6 +117,12 @@ class Html(ReportCase):
         self.wait_until(lambda: b.all("#lines div") and "secret" in b.one("#lines").text, "the warning")
         self.assertNotIn("this is bad", b.one("#lines").text)
 
+    def test_two_reports_are_two_files(self):
+        result = self.pipe.run(["run", self.pipeline(self.scripted("a")), "--report", "html=r", "--report", "junit=r"])
+        self.assert_code(result, 2)
+        self.assertIn("two reports cannot be the one file r", result.err)
+        self.assertEqual(self.notes(), [])
+
     def test_what_is_found_is_marked_where_it_stands(self):
         page = self.folder / "marked.html"
         step = '[[step]]\nid = "a"\nuses = "shell"\nwith.run = "echo İİİ Needle 바늘"\n'
