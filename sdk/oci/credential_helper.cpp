@@ -148,7 +148,8 @@ Credentials ask_credential_helper(const std::string &name, const std::string &se
   }
   if (child.wait() == 0) return read_credentials(answer, program);
   if (answer.find(kNotFound) == std::string::npos)
-    result.problem = fmt::format("{} failed: {}", program, first_line(answer));
+    result.problem =
+        fmt::format("{} failed: {}", program, answer.empty() ? "it does not say why" : first_line(answer));
   return result;
 }
 
