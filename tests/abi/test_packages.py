@@ -12,12 +12,14 @@ from pipe import BUILD, Pipe
 
 
 # The file system of this machine with a layer of its own on it, in a mount namespace: what is installed there is
-# nowhere else, and gone when the shell ends. $1: an empty folder, $2: the packages.
+# nowhere else, and gone when the shell ends. What somebody installed by hand is not in it. $1: an empty folder, $2:
+# the packages.
 MACHINE = """set -e
 mkdir $1/upper $1/work $1/root
 mount -t overlay overlay -o lowerdir=/,upperdir=$1/upper,workdir=$1/work $1/root
 for kernel in proc dev sys; do mount --rbind /$kernel $1/root/$kernel; done
 mount --bind $2 $1/root/mnt
+mount -t tmpfs none $1/root/usr/local
 exec chroot $1/root /bin/sh -ec "$3"
 """
 INSTALL_AND_USE = """
