@@ -5,7 +5,10 @@
 #include <pipe/oci/auth_challenge.hpp>
 #include <pipe/oci/credential_source.hpp>
 
+#include <strings.h>
+
 #include <fstream>
+#include <string_view>
 
 namespace pipes::image {
 namespace {
@@ -64,8 +67,11 @@ Value::Map explain_ref(const std::string &text) {
 }
 
 Value::Map explain_challenge(const std::string &header) {
+  constexpr std::string_view kName = "www-authenticate:";  // as it is copied from a log
+  const bool named =
+      header.size() >= kName.size() && strncasecmp(header.c_str(), kName.data(), kName.size()) == 0;
   Value::List challenges;
-  for (const oci::Challenge &challenge : oci::parse_challenges(header)) {
+  for (const oci::Challenge &challenge : oci::parse_challenges(header.substr(named ? kName.size() : 0))) {
     Value::Map params;
     for (const auto &[key, value] : challenge.params) params.emplace_back(key, value);
     challenges.emplace_back(Value::Map{{"scheme", challenge.scheme}, {"params", std::move(params)}});

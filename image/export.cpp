@@ -40,10 +40,8 @@ int run(const Words &words) {
   // Of an image that is no entry of an index its config says what it is for.
   if (platform) {
     const oci::Inspection found = oci::inspect(store, part, {});
-    const std::optional<oci::Platform> &is = found.images.front().platform;
-    if (is && !wanted.matches(*is))
-      throw Error(Exit::step_failed, fmt::format("{} is made for {} only, not for {}", familiar(image.name),
-                                                 is->str(), wanted.str()));
+    const std::string misfit = wanted.misfit(familiar(image.name), found.images.front().platform);
+    if (!misfit.empty()) throw Error(Exit::step_failed, misfit);
   }
   if (format == "docker")
     oci::export_docker_archive(store, part, {image.name}, file);

@@ -3,6 +3,7 @@
 #include <pipe/engine/engine.hpp>
 #include <pipe/engine/give.hpp>
 #include <pipe/engine/take.hpp>
+#include <pipe/oci/inspect.hpp>
 #include <pipe/oci/naming.hpp>
 #include <pipe/oci/params.hpp>
 #include <pipe/oci/pushed.hpp>
@@ -141,7 +142,11 @@ class Push {
     const oci::PlatformChoice choice = oci::PlatformChoice::parse(p_.platform);
     if (p_.platform.empty() || choice.all) return image;
     const oci::Manifest manifest = store_->manifest(image);
-    return manifest.is_index() ? oci::select_platform(manifest, choice.platform) : image;
+    if (manifest.is_index()) return oci::select_platform(manifest, choice.platform);
+    const oci::Inspection found = oci::inspect(*store_, image, {});
+    const std::string misfit = choice.platform.misfit(from_.str(), found.images.front().platform);
+    if (!misfit.empty()) run_.warn(misfit);
+    return image;
   }
 
   void foresee(const oci::Descriptor &image) {

@@ -26,10 +26,9 @@ bool is_whole(const CopyOptions &options) {
 
 void warn_of_platform(const std::string &name, const CopyOptions &options, const TransferResult &result,
                       sdk::Observer &observer) {
-  const std::optional<Platform> &is = result.image.platform;
-  if (options.platforms.size() != 1 || !is || options.platforms.front().matches(*is)) return;
-  observer.log(sdk::Level::warning, fmt::format("{} is made for {} only, not for {}", name, is->str(),
-                                                options.platforms.front().str()));
+  if (options.platforms.size() != 1) return;
+  const std::string misfit = options.platforms.front().misfit(name, result.image.platform);
+  if (!misfit.empty()) observer.log(sdk::Level::warning, misfit);
 }
 
 ImageCopy::Found ImageCopy::look(const std::string &from, const std::string &tag) {

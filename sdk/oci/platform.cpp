@@ -80,4 +80,9 @@ bool Platform::matches(const Platform &other) const {
   return wanted.variant.empty() || offered.variant.empty() || offered.variant <= wanted.variant;
 }
 
+std::string Platform::misfit(std::string_view image, const std::optional<Platform> &offered) const {
+  if (!offered || matches(*offered)) return {};
+  return fmt::format("{} is made for {} only, not for {}", image, offered->str(), str());
+}
+
 }  // namespace pipes::oci

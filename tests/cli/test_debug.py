@@ -48,6 +48,7 @@ class Debug(CliCase):
         self.assertEqual(bearer["scheme"], "bearer")
         self.assertEqual(bearer["params"]["scope"], "repository:a:pull,push")
         self.assertEqual(basic, {"scheme": "basic", "params": {"realm": "x"}})
+        self.assertEqual(self.debug("challenge", f"WWW-Authenticate: {header}")["challenges"], [bearer, basic])
         self.wrong("challenge", " , ")
 
     def test_auth_names_the_place_and_never_the_secret(self):

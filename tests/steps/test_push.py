@@ -106,6 +106,11 @@ class PlainRegistry(PushTest):
         self.assertEqual(self.step("push", image=image, to=self.to, platform="linux/arm64")["digest"], ARM.digest)
         self.assertEqual(self.there(), ARM.digest)
 
+    def test_says_that_an_image_is_for_another_platform(self):
+        said = self.pipe.try_step("push", image=self.have(APP, "x"), to=self.to, platform="linux/arm64")
+        self.assertEqual(said.code, 0, said)
+        self.assertRegex(said.err, r"warning: \S+ is made for linux/amd64 only, not for linux/arm64")
+
     def test_sends_to_its_own_name_where_no_other_is_given(self):
         self.registry.push(APP, self.repository, "1")
         self.step("pull", image=self.to)

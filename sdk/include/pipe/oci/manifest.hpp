@@ -30,6 +30,10 @@ struct Platform {
   std::string str() const;
   /// Whether an image for `other` runs where `*this` is asked for (variant empty: any).
   bool matches(const Platform &other) const;
+  /// "app:1 is made for linux/amd64 only, not for linux/arm64", where an image for `offered` does not run
+  /// where
+  /// `*this` is asked for; else empty.
+  std::string misfit(std::string_view image, const std::optional<Platform> &offered) const;
 };
 
 struct Descriptor {
