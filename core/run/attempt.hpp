@@ -11,9 +11,10 @@
 
 namespace pipes {
 
-/// How long a step that was asked to stop may take, before SIGTERM and then SIGKILL.
+/// How long a step that was asked to stop may take, before SIGTERM and then SIGKILL: the second is what engines
+/// give a container, as the step may be putting one back. Whoever can't wait presses Ctrl-C once more.
 struct Grace {
-  Millis before_term{3000}, before_kill{3000};
+  Millis before_term{3000}, before_kill{10000};
 };
 
 /// Why a step is being stopped.

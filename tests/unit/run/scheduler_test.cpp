@@ -204,7 +204,7 @@ TEST_F(SchedulerTest, ATimeoutAsksThenTerminatesThenKills) {
   EXPECT_THAT(runner.history, ElementsAre("start a", "ask 0", "signal 0 15", "signal 0 9"));
   EXPECT_EQ(events.end_of("a").failure->status, Status::timeout);
   EXPECT_EQ(events.end_of("a").failure->message, "took longer than its timeout of 30s");
-  EXPECT_EQ(events.end_of("a").elapsed, seconds(36));
+  EXPECT_EQ(events.end_of("a").elapsed, seconds(43));
 }
 
 TEST_F(SchedulerTest, ATimeoutIsPerAttemptAndIsRetried) {
