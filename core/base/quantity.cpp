@@ -28,8 +28,9 @@ std::optional<double> take_number(std::string_view &text) {
   return value;
 }
 
+/// 0 often stands for "no limit", so that what is less than one unit does not become it.
 std::optional<std::int64_t> whole(double value) {
-  if (!(value < 9.2e18)) return std::nullopt;
+  if (!(value < 9.2e18) || (value > 0 && value < 1)) return std::nullopt;
   return static_cast<std::int64_t>(std::llround(value));
 }
 

@@ -102,6 +102,8 @@ TEST(Quantity, RefusesDurationsWithoutUnitOrOrder) {
 TEST(Quantity, ReadsSizes) {
   EXPECT_EQ(parse_size("512"), 512);
   EXPECT_EQ(parse_size("1B"), 1);
+  EXPECT_EQ(parse_size("0.5"), std::nullopt);
+  EXPECT_EQ(parse_duration("0.5ms"), std::nullopt);
   EXPECT_EQ(parse_size("10KB"), 10000);
   EXPECT_EQ(parse_size("10MiB"), 10 << 20);
   EXPECT_EQ(parse_size("512M"), 512 << 20);
