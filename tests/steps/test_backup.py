@@ -407,10 +407,10 @@ class Broken(BackupTest):
 
     def killed(self, file, registry):
         """Kills it a little later each time, until one ended by itself. How many were killed."""
-        for count in range(60):
+        for count in range(40):
             process = self.pipe.start(self.words(file, registry), start_new_session=True,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-            time.sleep(0.05 * (count + 1))
+            time.sleep(0.02 * 1.2**count)
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             if process.wait() != -signal.SIGKILL:
