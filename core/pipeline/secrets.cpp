@@ -147,6 +147,19 @@ std::string describe(const SecretSource &source) {
   return {};
 }
 
+/// How whoever runs the pipeline puts a secret there.
+std::string remedy(const SecretSource &source) {
+  switch (source.kind) {
+    case SecretSource::Kind::env:
+      return fmt::format("`export {}=…`", source.name);
+    case SecretSource::Kind::file:
+      return fmt::format("write it to {}", source.name);
+    case SecretSource::Kind::command:
+      return fmt::format("see why `{}` prints nothing", source.command.front());
+  }
+  return {};
+}
+
 std::optional<std::string> read_source(const SecretSource &source) {
   switch (source.kind) {
     case SecretSource::Kind::env: {
@@ -182,7 +195,7 @@ std::optional<std::string> resolve(const Pipeline &pipeline, const SecretDeclara
   problem.message = fmt::format("secret `{}` is nowhere to be found", secret.name);
   if (!secret.description.empty()) problem.notes.push_back(secret.description);
   problem.notes.push_back("looked in: " + tried);
-  problem.help = "put it there, or say `optional = true`";
+  problem.help = remedy(secret.from.front()) + "; a pipeline that can do without says `optional = true`";
   diagnostics.push_back(std::move(problem));
   return std::nullopt;
 }

@@ -331,7 +331,7 @@ TEST_F(Secrets, ThatAreNowhereAreAnErrorUnlessOptional) {
             "  |          ^\n"
             "  |\n"
             "note: looked in: the environment variable PIPE_TEST_S, the file /none/s\n"
-            "help: put it there, or say `optional = true`\n\n");
+            "help: `export PIPE_TEST_S=…`; a pipeline that can do without says `optional = true`\n\n");
   pull("from = { env = \"PIPE_TEST_S\" }\noptional = true");
   EXPECT_EQ(password(), "none");
 }
