@@ -42,12 +42,13 @@ class SecretReader {
     if (const auto optional = read_.field(body, make_param("optional", Type::boolean)))
       secret.optional = optional->as_bool();
     const Tree *from = body.find("from");
-    if (from == nullptr) {
+    const bool is_list = from != nullptr && from->kind == Tree::Kind::list;
+    if (from == nullptr || (is_list && from->items.empty())) {
       read_
           .report(key.spot, "missing-key",
                   fmt::format("secret `{}` does not say where it comes from", key.name))
           .help = "add from = [{ env = \"NAME\" }, { file = \"/run/secrets/name\" }]";
-    } else if (from->kind == Tree::Kind::list) {
+    } else if (is_list) {
       for (const Tree &item : from->items) secret_source(item, secret);
     } else {
       secret_source(*from, secret);
@@ -56,23 +57,31 @@ class SecretReader {
   }
 
   void secret_source(const Tree &tree, SecretDeclaration &secret) {
-    if (tree.kind != Tree::Kind::map || tree.keys.size() != 1) {
-      Diagnostic &d = read_.report(tree.spot, "wrong-value", "a source of a secret is a table with one key");
+    const auto report = [&](const char *message) {
+      Diagnostic &d = read_.report(tree.spot, "wrong-value", message);
       d.help = "write { env = \"NAME\" }, { file = \"/path\" } or { command = [\"program\", \"argument\"] }";
       d.hide_line = true;
-      return;
-    }
+    };
+    if (tree.kind != Tree::Kind::map || tree.keys.size() != 1)
+      return report("a source of a secret is a table with one key");
     read_.check_keys(tree, "a source of a secret", kSourceKeys, {.hides_line = true});
     SecretSource source;
-    if (const Tree *command = tree.find("command")) {
+    const Tree *value = nullptr;
+    if ((value = tree.find("command")) != nullptr) {
       source.kind = SecretSource::Kind::command;
-      source.command = read_.texts(*command, "command");
-      if (!source.command.empty()) secret.from.push_back(std::move(source));
-      return;
+      source.command = read_.texts(*value, "command");
+    } else if ((value = tree.find("env")) != nullptr) {
+      source.name = read_.text(tree, "env");
+    } else if ((value = tree.find("file")) != nullptr) {
+      source.kind = SecretSource::Kind::file;
+      source.name = read_.text(tree, "file");
     }
-    source.kind = tree.find("env") != nullptr ? SecretSource::Kind::env : SecretSource::Kind::file;
-    source.name = read_.text(tree, source.kind == SecretSource::Kind::env ? "env" : "file");
-    if (!source.name.empty()) secret.from.push_back(std::move(source));
+    if (!source.name.empty() || !source.command.empty()) {
+      secret.from.push_back(std::move(source));
+    } else if (value != nullptr &&
+               (value->is_string() || (value->kind == Tree::Kind::list && value->items.empty()))) {
+      report("a source of a secret is empty");
+    }
   }
 
   TableReader &read_;

@@ -336,6 +336,17 @@ TEST_F(Secrets, ThatAreNowhereAreAnErrorUnlessOptional) {
   EXPECT_EQ(password(), "none");
 }
 
+TEST_F(Secrets, ComeFromSomewhere) {
+  for (const char *none :
+       {"from = []", "from = { env = \"\" }", "from = [{ file = \"\" }]", "from = { command = [] }"}) {
+    pull(none);
+    const std::string said = human();
+    EXPECT_TRUE(said.find("secret `s` does not say where it comes from") != std::string::npos ||
+                said.find("a source of a secret is empty") != std::string::npos)
+        << none;
+  }
+}
+
 TEST_F(Secrets, SayWhenACommandFails) {
   pull("from = { command = [\"sh\", \"-c\", \"echo hunter2; exit 3\"] }");
   EXPECT_EQ(
