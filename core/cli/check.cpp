@@ -29,7 +29,8 @@ int run(const Words &words) {
   PluginRegistry plugins = registry(*args);
   Diagnostics all;
   bool valid = true;
-  for (const std::string &file : args->words()) {
+  for (const std::string &named : args->words()) {
+    const std::string file = pipeline_file(named);
     PlanOutcome outcome = make_plan(file, inputs(*args), plugins, false);
     valid = valid && outcome.plan.has_value();
     all.insert(all.end(), outcome.diagnostics.begin(), outcome.diagnostics.end());

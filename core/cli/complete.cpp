@@ -87,9 +87,10 @@ const std::map<std::string, const char *> kScripts{{"bash", kBash}, {"fish", kFi
 std::optional<Pipeline> pipeline_of(const Words &plain) {
   for (const std::string &word : plain) {
     std::error_code error;
-    if (!std::filesystem::is_regular_file(word, error)) continue;
+    const std::string file = pipeline_file(word);
+    if (!std::filesystem::is_regular_file(file, error)) continue;
     Diagnostics ignored;
-    return read_pipeline(Source::read(word), ignored);
+    return read_pipeline(Source::read(file), ignored);
   }
   return std::nullopt;
 }
@@ -288,6 +289,7 @@ const Verb kCompletion{
     "Prints a script for a shell, by which it completes verbs, options, steps and their parameters,\n"
     "variables of pipelines, and images of the store.\n\n"
     "  pipe completion bash | sudo tee /etc/bash_completion.d/pipe\n"
+    "  mkdir -p ~/.config/fish/completions\n"
     "  pipe completion fish >~/.config/fish/completions/pipe.fish\n"
     "  pipe completion zsh >\"${fpath[1]}/_pipe\"",
     [] { return std::vector<Option>(); },

@@ -55,7 +55,8 @@ fs::path chosen_run(const Arguments &args) {
   if (args.words().empty() || args.words().front() == "last") return newest(std::nullopt);
   std::error_code none;
   const std::string &word = args.words().front();
-  return fs::is_regular_file(word, none) ? newest(fs::path(word)) : find_run(word);
+  const std::string file = pipeline_file(word);
+  return fs::is_regular_file(file, none) ? newest(file) : find_run(word);
 }
 
 /// The settings of that run, but for those that are given anew.

@@ -65,6 +65,8 @@ const Verb kRun{
     "`pipe run --resume [RUN|FILE]` goes on with a run that failed: the same file and settings; a step that\n"
     "ended well is kept, with its outputs, if it would be given the same and nothing before it has "
     "changed.\n\n"
+    "A FILE that is not here is looked for among what is installed with `pipe`, in PREFIX/share/pipe: so\n"
+    "`pipelines/registry.toml` can be run from any folder.\n\n"
     "  pipe run pipelines/registry.toml\n"
     "  pipe run pipelines/registry.toml --set port=5001 --output plain",
     options,

@@ -1,6 +1,7 @@
 #include "core/cli/session.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/prefix.hpp"
 #include "core/cli/audience.hpp"
 #include "core/cli/ci.hpp"
 #include "core/cli/print.hpp"
@@ -169,8 +170,22 @@ std::optional<Plan> FileSession::read() {
   return std::move(outcome.plan);
 }
 
+std::string pipeline_file(const std::string &named) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (named.empty() || fs::path(named).is_absolute() || fs::exists(named, error) || error) return named;
+  const fs::path installed = install_prefix() / PIPE_DATADIR / "pipe" / named;
+  return fs::is_regular_file(installed, error) ? installed.lexically_normal().string() : named;
+}
+
 std::string one_file(const Arguments &arguments) {
-  if (arguments.words().size() == 1) return arguments.words().front();
+  if (arguments.words().size() == 1) {
+    const std::string &named = arguments.words().front();
+    std::string file = pipeline_file(named);
+    if (file != named && !arguments.has("quiet"))
+      print_error(fmt::format("{} is not here; taking {}\n", named, file));
+    return file;
+  }
   if (arguments.words().empty())
     throw Error(Exit::usage, "which pipeline file?", "`--help` shows an example");
   throw Error(Exit::usage,

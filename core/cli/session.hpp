@@ -59,6 +59,9 @@ class FileSession {
 
 /// What an invalid file makes `pipe` exit with: plugin, if plugins are all that is wrong.
 Exit invalid_code(const Diagnostics &);
+/// Where a pipeline file is: as named, or else under that name in the folder that is installed with `pipe`,
+/// so that `pipelines/registry.toml` is one everywhere.
+std::string pipeline_file(const std::string &named);
 /// The one file that a verb takes.
 std::string one_file(const Arguments &);
 /// The exit code of a run.

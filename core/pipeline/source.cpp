@@ -86,7 +86,7 @@ std::string missing_hint(const std::filesystem::path &path) {
     if (entry->path().extension() == ".toml") names.push_back(entry->path().filename().string());
   }
   const std::string close = closest(path.filename().string(), names);
-  return close.empty() ? "check the path, or see pipelines/ for examples"
+  return close.empty() ? "check the path; `pipelines/registry.toml` and others come with pipe"
                        : fmt::format("did you mean `{}`?", (path.parent_path() / close).string());
 }
 

@@ -99,6 +99,23 @@ class Install(unittest.TestCase):
         self.assertEqual(json.loads(self.program("image", "ls", "--output", "json"))["images"], [])
         self.assertTrue(json.loads(self.program("debug", "ref", "registry:3"))["valid"])
 
+    def test_its_pipelines_are_found_from_any_folder(self):
+        whole = f"{self.prefix}/share/pipe/pipelines/registry.toml"
+        said = self.program("check", "pipelines/registry.toml", "pipelines/pipe-image.toml")
+        self.assertIn(f"{whole}: fine\n", said)
+        graph = [self.prefix / "bin/pipe", "graph", "pipelines/registry.toml"]
+        done = subprocess.run(graph, env=self.pipe.env, cwd=self.pipe.folder, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, f"pipelines/registry.toml is not here; taking {whole}\n"))
+        self.assertIn("source=", self.program("completion", "words", "run", "pipelines/registry.toml", "--set", ""))
+
+    def test_a_pipeline_that_is_here_goes_before_the_installed_one(self):
+        hello = '[[step]]\nuses = "shell"\nwith.run = "true"\n'
+        here = self.pipe.folder / "pipelines/registry.toml"
+        here.parent.mkdir()
+        self.addCleanup(here.unlink)
+        here.write_text(f'schema = 1\n[pipeline]\nname = "mine"\n{hello}[outputs]\nstop = "${{pipeline.down}}"\n')
+        self.assertEqual(self.program("run", "pipelines/registry.toml"), "stop = pipe down pipelines/registry.toml\n")
+
     def test_cxx_example(self):
         build = self.build(self.installed("examples/hello"))
         call("cmake", "--install", build)
