@@ -71,6 +71,8 @@ constexpr Schema kPull{
                                     {.help = "The name that it really came from", .format = "image"})},
                    oci::kTransferOutputs)};
 
+constexpr const char *kFallbackHint = "name a `fallback` to take instead";
+
 /// `plan` makes no store.
 std::optional<oci::Store> existing_store() {
   const std::filesystem::path path = oci::Store::default_path();
@@ -149,7 +151,10 @@ class Pull {
           run_.warn(error.message);
       }
     }
-    if (sources.size() > 1) first->hint = "none of the fallbacks could be used either; the warnings say why";
+    if (sources.size() > 1)
+      first->hint = "none of the fallbacks could be used either; the warnings say why";
+    else
+      first->hint += first->hint.empty() ? kFallbackHint : fmt::format(", or {}", kFallbackHint);
     throw *first;
   }
 

@@ -384,6 +384,13 @@ class Fallback(StepTest):
         self.assertRegex(result.err, "the image in the store is used as it is")
         self.failure("pull", "can't connect", image=name, policy="always")
 
+    def test_is_hinted_at_where_it_would_help(self):
+        down = f"localhost:{registries.free_port()}/app:1"
+        self.failure("pull", r"can't connect to localhost", r", or name a `fallback` to take instead", image=down)
+        with registries.Registry() as registry:
+            says_no = self.pipe.try_step("pull", image=f"{registry.address}/none:1")
+        self.assertNotIn("fallback", says_no.err)
+
     def test_says_why_none_could_be_used(self):
         down = f"localhost:{registries.free_port()}/app:1"
         self.failure("pull", r"can't connect to localhost", r"none of the fallbacks",
