@@ -117,7 +117,9 @@ class Airgap(MovingPipeline):
         out = {"images": self.images("team/app:1.*", "tool:2"), "folder": self.folder / "out", "archive": archive}
         self.assertRegex(self.call("run", file="airgap-export.toml", **out), r"added = 2")
         first = archive.read_bytes()
-        self.assertRegex(self.call("run", file="airgap-export.toml", **out), r"added = 0")
+        again = self.call("run", file="airgap-export.toml", **out)
+        self.assertRegex(again, r"added = 0")
+        self.assertIn(f"--set to=REGISTRY --set folder={out['folder']} --set archive={archive}\n", again)
         self.assertEqual(archive.read_bytes(), first)
         self.source.stop()
         into = {"to": f"{self.target.address}/air", "folder": self.folder / "in", "archive": archive}
