@@ -86,8 +86,9 @@ std::string missing_hint(const std::filesystem::path &path) {
     if (entry->path().extension() == ".toml") names.push_back(entry->path().filename().string());
   }
   const std::string close = closest(path.filename().string(), names);
-  return close.empty() ? "check the path; `pipelines/registry.toml` and others come with pipe"
-                       : fmt::format("did you mean `{}`?", (path.parent_path() / close).string());
+  return close.empty()
+             ? "check the path; the pipelines that come with pipe are in PREFIX/share/pipe/pipelines"
+             : fmt::format("did you mean `{}`?", (path.parent_path() / close).string());
 }
 
 }  // namespace

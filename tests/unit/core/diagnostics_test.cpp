@@ -372,7 +372,7 @@ TEST_F(FileMistakes, AFileThatIsNotThere) {
   const PlanOutcome outcome = make_plan("/none/p.toml", {}, registry_, true);
   EXPECT_EQ(render_human(outcome.diagnostics, false),
             "error[file]: cannot read /none/p.toml: there is no such file\n"
-            "help: check the path; `pipelines/registry.toml` and others come with pipe\n\n");
+            "help: check the path; the pipelines that come with pipe are in PREFIX/share/pipe/pipelines\n\n");
 }
 
 TEST_F(FileMistakes, AFolder) {
