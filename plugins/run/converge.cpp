@@ -4,6 +4,7 @@
 #include <pipe/oci/reference.hpp>
 
 #include <algorithm>
+#include <sstream>
 
 #include "preflight.hpp"
 #include "readiness.hpp"
@@ -12,6 +13,21 @@
 namespace run_step {
 
 namespace {
+
+/// Under which it is remembered which names of images the engine has for that container only: a line each.
+std::string given_key(const std::string &container) {
+  return "given " + container;
+}
+
+void give_image(Job &job) {
+  const std::string &name = job.image.name, key = given_key(job.spec.name);
+  if (!job.engine.image(name)) {
+    const std::string before = job.run.recall(key).value_or("");
+    if (("\n" + before).find("\n" + name + "\n") == std::string::npos)
+      job.run.remember(key, before + name + "\n");
+  }
+  engine::give(job.engine, *job.image.store, *job.image.stored, name, job.run);
+}
 
 /// Sees to image and mounts: all that can fail before the engine's containers are touched.
 void prepare(Job &job) {
@@ -24,8 +40,7 @@ void prepare(Job &job) {
           "put a `pull` step before this one, or set `pull` to missing");
     job.image = fetch_image(job.params.image, job.run);
   }
-  if (job.image.stored)
-    engine::give(job.engine, *job.image.store, *job.image.stored, job.image.name, job.run);
+  if (job.image.stored) give_image(job);
   make_mounts(job.run, job.engine, job.spec);
   make_networks(job.run, job.engine, job.spec);
 }
@@ -34,6 +49,23 @@ void prepare(Job &job) {
 
 std::string token_key(const std::string &name) {
   return "container " + name;
+}
+
+void take_images_back(sdk::Run &run, engine::Engine &engine, const std::string &container) {
+  const auto given = run.recall(given_key(container));
+  if (!given) return;
+  std::istringstream names(*given);
+  for (std::string name; std::getline(names, name);) {
+    try {
+      if (!engine.image(name)) continue;
+      engine.remove_image(name);
+      run.info(fmt::format("removed the image {} from the engine", name));
+    } catch (const sdk::Error &error) {
+      if (error.status == PIPE_E_CANCELLED) throw;
+      run.warn(fmt::format("{} stays in the engine: {}", name, error.message));
+    }
+  }
+  run.forget(given_key(container));
 }
 
 bool is_running(const engine::Container &container) {

@@ -26,6 +26,8 @@ struct Job {
 
 /// Under which the step remembers the token of that container: with other settings it may run another.
 std::string token_key(const std::string &name);
+/// Takes the images out of the engine that it got for that container and that nothing else uses.
+void take_images_back(sdk::Run &, engine::Engine &, const std::string &container);
 
 /// What has to be done; changes nothing. `image_known` false: the image is not there yet (`plan`).
 Decision decide(Job &, const std::optional<engine::Container> &current);

@@ -358,6 +358,7 @@ void undo(Run &run, const Params &params) {
   const engine::ContainerSpec spec = container_spec(params, engine.version());
   if (removed) engine::remove_stale_secrets(engine, params.name, {});
   remove_networks(run, engine, spec);
+  take_images_back(run, engine, params.name);
   forget_image(params.image, run);
   if (run.undo_data()) remove_data(run, engine, spec);
   if (!removed)

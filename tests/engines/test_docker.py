@@ -144,6 +144,35 @@ class Data(DockerCase):
         self.run_pipeline("down")
         self.assertIn(self.name, docker.containers())
 
+    def named_images(self):
+        return {name for image in docker.api("GET", "/images/json") for name in image["RepoTags"] or []}
+
+    def own_image(self):
+        archive = self.folder / "own.tar"
+        service_archive(archive, volumes=[f"/of/{self.name}"])
+        return {"image": f"docker-archive:{archive}"}
+
+    def test_down_takes_the_image_that_the_engine_was_given(self):
+        mine = self.own_image()
+        before = self.named_images()
+        self.run_pipeline(**mine)
+        (given,) = self.named_images() - before
+        self.run_pipeline(**mine)
+        self.assertIn(f"removed the image {given} from the engine", self.run_pipeline("down", **mine))
+        self.assertEqual(self.named_images(), before)
+
+    def test_down_leaves_the_image_that_the_engine_had_or_that_another_container_uses(self):
+        mine = self.own_image()
+        before = self.named_images()
+        self.run_pipeline(**mine)
+        (given,) = self.named_images() - before
+        other = docker.api("POST", f"/containers/create?name={self.name}-other", {"Image": given})["Id"]
+        self.addCleanup(lambda: docker.api("DELETE", f"/containers/{other}?force=1"))
+        self.assertIn(f"{given} stays in the engine: ", self.run_pipeline("down", **mine))
+        self.run_pipeline(**mine)
+        self.run_pipeline("down", **mine)
+        self.assertIn(given, self.named_images())
+
     def test_down_takes_the_container_of_its_own_settings(self):
         other = {"name": f"{self.name}-2", "ports": [f"127.0.0.1:{free_port()}:5000"]}
         self.addCleanup(self.clean_up, other["name"])
