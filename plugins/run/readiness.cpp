@@ -15,9 +15,10 @@ namespace {
 
 constexpr int kLogLines = 20;
 constexpr std::size_t kLogBytes = 4000, kHealthLog = 300;
-constexpr int kRestartsAllowed = 3;
+constexpr int kRestartsAllowed = 3, kTimesDown = 10;
 constexpr auto kLookEvery = 200ms;  // at the engine, while nothing answers
 constexpr auto kKeepsRunning = 300ms;
+constexpr auto kKeepsRunningWhenRestarted = 1s;  // an engine may say "running" of one that has just ended
 
 std::string last_lines(engine::Engine &engine, const std::string &id) {
   std::string log;
@@ -69,14 +70,28 @@ class Readiness {
     if (!container)
       throw sdk::Error(PIPE_E_IO, fmt::format("the container {} was removed by someone else", name()));
     const bool restarts = !container->spec.restart.empty() && container->spec.restart != "no";
-    if (container->state != "running") running_since_.reset();
+    const bool runs = container->state == "running";
+    // One that ends at once and is started again may be found running each time: as another process.
+    const bool ended = !runs || (restarts && pid_ != 0 && container->pid != pid_);
+    if (ended) running_since_.reset();
+    pid_ = runs ? container->pid : 0;
+    if (runs) {
+      if (!running_since_) running_since_ = Clock::now();
+      ran_for_ = Clock::now() - *running_since_;
+    } else if (!never_started(*container)) {
+      exit_ = fmt::format(" with exit code {}", container->exit_code);
+    }
+    keeps_running_ = restarts ? kKeepsRunningWhenRestarted : kKeepsRunning;
     if (job_.params.ready == "healthy" && !container->seen_earlier) look_at_health(*container);
     check_mapping(job_, *container);
-    if (container->state == "running" || never_started(*container)) return *container;
-    if (restarts && container->restart_count < kRestartsAllowed && ++times_down_ < 10) return *container;
+    if (!ended || never_started(*container)) return *container;
+    ++times_down_;
+    const bool often =
+        container->restart_count >= kRestartsAllowed && (!runs || times_down_ > kRestartsAllowed);
+    if (restarts && !often && times_down_ < kTimesDown) return *container;
     throw sdk::Error(PIPE_E_IO,
-                     fmt::format("the container {} {} with exit code {}{}; its last log lines:\n{}", name(),
-                                 restarts ? "keeps ending" : "ended", container->exit_code,
+                     fmt::format("the container {} {}{}{}; its last log lines:\n{}", name(),
+                                 restarts ? "keeps ending" : "ended", exit_,
                                  container->error.empty() ? "" : " (" + container->error + ")",
                                  last_lines(job_.engine, id_)),
                      "mend what its log names, then run this again");
@@ -101,12 +116,11 @@ class Readiness {
 
   bool is_ready(const engine::Ready &ready, const engine::Container &container) {
     if (container.state != "running") return false;
-    if (!running_since_) running_since_ = Clock::now();
     if (ready.kind == engine::Ready::Kind::none) return true;
     if (ready.kind == engine::Ready::Kind::healthy)
       return container.seen_earlier || container.health == "healthy";
     if (ready.kind == engine::Ready::Kind::running)
-      return container.seen_earlier || Clock::now() - *running_since_ > kKeepsRunning;
+      return container.seen_earlier || ran_for_ > keeps_running_;
     answer_ = engine::ask(ready, job_.run);
     return answer_.ready;
   }
@@ -125,8 +139,11 @@ class Readiness {
 
   Job &job_;
   std::string id_;
+  std::int64_t pid_ = 0;
   std::optional<Clock::time_point> running_since_;
+  Clock::duration ran_for_{}, keeps_running_ = kKeepsRunning;  // when it was last looked at
   int times_down_ = 0;
+  std::string exit_;  // " with exit code 2", of the last one that was seen ended
   engine::Answer answer_;
 };
 

@@ -232,9 +232,14 @@ engine::Container make(Job &job) {
   try {
     create(job, nullptr, made);
     return start_and_wait(job, made.id);
-  } catch (const sdk::Error &error) {
+  } catch (sdk::Error &error) {
     // Told to stop: what there is stays, and the next run goes on with it.
-    if (error.status != PIPE_E_CANCELLED) discard(job.engine, made);
+    if (error.status == PIPE_E_CANCELLED) throw;
+    try {
+      discard(job.engine, made);
+    } catch (const sdk::Error &second) {  // what went wrong first is what has to be known
+      error.message += fmt::format("\nthe container stays, as it could not be removed: {}", second.message);
+    }
     throw;
   }
 }

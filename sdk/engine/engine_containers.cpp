@@ -17,6 +17,7 @@ namespace {
 
 constexpr auto kExecLimit = 24h;  // without a word of the program
 constexpr int kExecTries = 100;
+constexpr int kRemoveTries = 20;
 constexpr std::size_t kMaxLog = 1u << 20;
 
 }  // namespace
@@ -116,9 +117,23 @@ bool Engine::set_restart(const std::string &id, const std::string &policy) {
 
 void Engine::remove(const std::string &id, bool force, bool volumes) {
   state_->sightings.clear();
-  state_->send(state_->request("DELETE", fmt::format("/containers/{}?force={:d}&v={:d}",
-                                                     http::encode_component(id), force, volumes)),
-               "removing the container", true);
+  // Podman trips over one that ends, or is started again, at that very moment.
+  const auto just_moved = [](const sdk::Error &error) {
+    return error.message.find("could not be stopped") != std::string::npos ||
+           error.message.find("state improper") != std::string::npos;
+  };
+  for (int tries = 1;; ++tries) {
+    try {
+      state_->send(state_->request("DELETE", fmt::format("/containers/{}?force={:d}&v={:d}",
+                                                         http::encode_component(id), force, volumes)),
+                   "removing the container", true);
+      return;
+    } catch (const sdk::Error &error) {
+      if (!force || tries == kRemoveTries || !just_moved(error)) throw;
+    }
+    state_->observer.check_cancelled();
+    std::this_thread::sleep_for(50ms);
+  }
 }
 
 std::string Engine::logs(const std::string &id, int lines) {

@@ -225,6 +225,23 @@ class Errors(FakeCase):
         self.assertIn("swap is off", text)
         self.assertEqual(len(fake.asked("DELETE", "/containers/abc")), 1)
 
+    def test_a_removal_that_fails_does_not_hide_what_failed_first(self):
+        improper = "cannot remove container abc as it could not be stopped: container state improper: stopped"
+        busy = {"message": improper}
+        for answers, tries in (([(500, busy), (500, busy), (204, b"")], 3), ([(500, {"message": "disk full"})], 1)):
+            left = list(answers)
+            fake = self.fake({
+                ("GET", "/containers/json"): (200, []),
+                ("GET", "/images/docker.io/library/a:1/json"): (200, {"Id": ID, "RepoTags": ["a:1"]}),
+                ("POST", "/containers/create"): (201, {"Id": "abc"}),
+                ("POST", "/containers/abc/start"): (500, {"message": "the port is already allocated"}),
+                ("DELETE", "/containers/abc"): lambda _, left=left: left.pop(0),
+            })  # fmt: skip
+            text = self.fails(image="a:1")
+            self.assertRegex(text, "error: .*the port is already allocated")
+            self.assertEqual(len(fake.asked("DELETE", "/containers/abc")), tries)
+            self.assertEqual("the container stays, as it could not be removed" in text, tries == 1, text)
+
     def test_a_start_without_the_port_is_an_error(self):
         created = {"Id": "abc", "Name": "/x", "State": {"Status": "running"}, "NetworkSettings": {"Ports": {}}}
         fake = self.fake({
