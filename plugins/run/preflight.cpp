@@ -22,10 +22,6 @@ namespace {
 
 constexpr int kPortsTried = 50;
 
-bool any_address(const std::string &ip) {
-  return ip.empty() || ip == "0.0.0.0" || ip == "::";
-}
-
 bool collides(const engine::PortBinding &a, const engine::PortBinding &b) {
   const auto protocol = [](const engine::PortBinding &port) {
     return port.container.substr(port.container.find('/'));
@@ -126,6 +122,10 @@ void make_bind(sdk::Run &run, const engine::Mount &mount, const engine::Containe
 }
 
 }  // namespace
+
+bool any_address(const std::string &ip) {
+  return ip.empty() || ip == "0.0.0.0" || ip == "::";
+}
 
 void check_ports(engine::Engine &engine, const engine::ContainerSpec &wanted,
                  const engine::Container *current) {

@@ -4,6 +4,9 @@
 
 namespace run_step {
 
+/// Whether a port with that address is published on all of them.
+bool any_address(const std::string &ip);
+
 /// Throws PIPE_E_INVALID if a published port is taken, with its owner and a port that is free. What `current`
 /// (nullptr: none) holds itself does not count.
 void check_ports(engine::Engine &, const engine::ContainerSpec &wanted, const engine::Container *current);

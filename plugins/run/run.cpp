@@ -164,10 +164,23 @@ std::string engine_output(const Params &params, const engine::Version &version,
   return version.name == "docker" ? "docker" : endpoint.address;
 }
 
-std::string address_of(const engine::Container &container, const engine::Version &version) {
+const engine::PortBinding *first_port(const engine::Container &container) {
   for (const engine::PortBinding &port : container.bound_ports)
-    if (port.container.ends_with("/tcp") && !port.host_port.empty()) return engine::reach(port, version.host);
-  return {};
+    if (port.container.ends_with("/tcp") && !port.host_port.empty()) return &port;
+  return nullptr;
+}
+
+std::string address_of(const engine::Container &container, const engine::Version &version) {
+  const engine::PortBinding *port = first_port(container);
+  return port == nullptr ? "" : engine::reach(*port, version.host);
+}
+
+/// " at 127.0.0.1:5000", for people: where it is reached from elsewhere, too, that has to be seen.
+std::string place_of(const engine::Container &container, const engine::Version &version) {
+  const engine::PortBinding *port = first_port(container);
+  if (port == nullptr) return {};
+  return fmt::format(" at {}{}", engine::reach(*port, version.host),
+                     any_address(port->host_ip) ? " and all other addresses" : "");
 }
 
 /// Names what differs; and says so where a container goes that nobody can make again from its pipeline.
@@ -204,7 +217,7 @@ void plan(Run &run, const Params &params) {
   report_differences(run, decision, current);
   switch (decision.action) {
     case Action::nothing:
-      run.verdict(Verdict::up_to_date, fmt::format("{} is running", params.name));
+      run.verdict(Verdict::up_to_date, fmt::format("{} is {}", params.name, current->state));
       break;
     case Action::start:
       run.verdict(Verdict::change, fmt::format("start {}, as {}", params.name, decision.reason));
@@ -245,8 +258,7 @@ void run(Run &run, const Params &params) {
   engine::remove_stale_secrets(engine, params.name, container.spec.mounts);
   engine.keep_in_sight(container);
 
-  const std::string address = address_of(container, engine.version());
-  const std::string at = address.empty() ? "" : " at " + address;
+  const std::string at = place_of(container, engine.version());
   switch (decision.action) {
     case Action::nothing:
       if (!decision.differences.empty())
@@ -266,7 +278,7 @@ void run(Run &run, const Params &params) {
   }
   run.output("id", container.id);
   run.output("name", params.name);
-  run.output("address", address);
+  run.output("address", address_of(container, engine.version()));
   run.output("engine", engine_output(params, engine.version(), endpoint));
 }
 

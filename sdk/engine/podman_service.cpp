@@ -40,12 +40,16 @@ fs::path config_file(sdk::Observer &observer) {
   const PodmanConfig config = needed_config(machine_facts());
   if (config.text.empty()) return {};
   const fs::path file = state_folder() / "containers.conf";
-  const std::string text = "# Written by pipe for the Podman that it starts on demand.\n" + config.text;
-  if (read_text(file) != text && !write_atomically(file, text, 0644))
+  std::string reasons, comment = "# Written by pipe for the Podman that it starts on demand, which gets:\n";
+  for (const std::string &reason : config.reasons) {
+    reasons += (reasons.empty() ? "" : "; ") + reason;
+    comment += "# - " + reason + "\n";
+  }
+  const std::string text = comment + config.text;
+  if (read_text(file) == text) return file;  // which was said when it was written
+  if (!write_atomically(file, text, 0644))
     throw sdk::Error(PIPE_E_IO, fmt::format("can't write {}: {}", file.string(), std::strerror(errno)),
                      "set XDG_STATE_HOME to a folder that can be written to");
-  std::string reasons;
-  for (const std::string &reason : config.reasons) reasons += (reasons.empty() ? "" : "; ") + reason;
   observer.log(sdk::Level::warning,
                fmt::format("podman's defaults can't start a container here, so it is given {} ({})", reasons,
                            file.string()));

@@ -82,6 +82,10 @@ class OnDemand(PodmanCase):
         first = self.step(env={"BODY": "open"}, ports=ports)
         self.assertEqual(get(self.port), "open")
         self.assertEqual(self.step(env={"BODY": "open"}, ports=ports)["id"], first["id"])
+        self.assertEqual(first["address"], f"127.0.0.1:{self.port}")
+        said = self.run_pipeline(env={"BODY": "open"}, ports=ports)
+        self.assertIn(f"{self.name} is running at 127.0.0.1:{self.port} and all other addresses", said)
+        self.assertNotIn("all other addresses", self.run_pipeline(env={"BODY": "open"}))
 
     def test_one_that_was_stopped_since_is_started(self):
         first = self.step()
@@ -103,6 +107,18 @@ class OnDemand(PodmanCase):
         self.assertIn("exit code 5", text)
         self.assertIn("broken", text)
         self.assertEqual(get(self.port), "old")
+
+    def test_one_that_is_restarted_over_and_over_is_an_error_and_taken_away(self):
+        for delay in ("0", "0.2"):
+            text = self.fails(ports=[], restart="always", env={"END": "2", "SAY": "bad config", "DELAY": delay})
+            self.assertRegex(text, "keeps ending(?s:.)*bad config")
+            self.assertEqual(podman("ps", "--all", "--quiet", "--filter", f"name={self.name}"), "")
+
+    def test_one_that_is_restarted_over_and_over_is_not_up_to_date(self):
+        ends = {"ports": [], "restart": "always", "env": {"END": "2", "SAY": "bad config", "DELAY": "0.2"}}
+        self.step(**ends, ready="none")
+        time.sleep(0.5)  # the process that was seen then has ended
+        self.assertRegex(self.fails(**ends), "keeps ending(?s:.)*bad config")
 
     def test_down_removes_the_container(self):
         self.run_pipeline()
@@ -154,6 +170,18 @@ class OnDemand(PodmanCase):
         self.assertEqual(result.code, 1, result)
         self.assertIn("nothing-like-it", result.out + result.err)
         self.assertFalse((self.pipe.state / "pipe/containers.conf").exists())
+
+    def test_what_podman_needs_here_is_said_when_it_is_written_and_not_again(self):
+        config = self.pipe.state / "pipe/containers.conf"
+        first = self.run_pipeline("plan")
+        if not config.exists():
+            self.assertNotIn("podman's defaults", first)
+            self.skipTest("podman's defaults do on this machine")
+        self.assertIn("podman's defaults can't start a container here", first)
+        self.assertIn("\n# - ", config.read_text())
+        self.assertNotIn("podman's defaults", self.run_pipeline())
+        config.write_text("# of an earlier pipe\n")
+        self.assertIn("podman's defaults", self.run_pipeline("down"))
 
 
 class BySocket(PodmanCase):
