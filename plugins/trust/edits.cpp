@@ -106,6 +106,24 @@ bool take_back(sdk::Run &run, const fs::path &path) {
   return done;
 }
 
+Author author_of(const sdk::Run &run, const Insecure &insecure) {
+  const auto now = oci::read_settings(insecure.path);
+  if (!now || now->find(insecure.lines) == std::string::npos) return Author::nobody;
+  const bool ours = now == insecure.whole || run.recall(block_key(insecure.path)) == insecure.lines;
+  return ours ? Author::us : Author::others;
+}
+
+void take_away(sdk::Run &run, const Insecure &insecure) {
+  std::string now = oci::read_settings(insecure.path).value_or(std::string());
+  if (now == insecure.whole) {
+    remove_file(run, insecure.path);
+    return run.forget(file_key(insecure.path));
+  }
+  now.erase(now.find(insecure.lines), insecure.lines.size());
+  oci::write_settings(insecure.path, now);
+  run.forget(block_key(insecure.path));
+}
+
 void forget_folders(sdk::Run &run, const fs::path &path) {
   for (fs::path folder = path.parent_path(); run.recall(folder_key(folder)); folder = folder.parent_path())
     run.forget(folder_key(folder));

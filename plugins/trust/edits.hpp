@@ -55,6 +55,17 @@ void make(sdk::Run &, const Edit &);
 bool made_by_us(const sdk::Run &, const fs::path &);
 /// Takes a file back as far as it is still what `make` wrote. True: there was something to take back.
 bool take_back(sdk::Run &, const fs::path &);
+/// What makes a registry insecure in a file: the file where it is ours as a whole, and the lines in one of
+/// somebody else's.
+struct Insecure {
+  fs::path path;
+  std::string whole, lines;
+};
+/// Whether it says so, and whether this step wrote that: a file that bears its name, or lines that it noted.
+enum class Author { nobody, us, others };
+Author author_of(const sdk::Run &, const Insecure &);
+/// Takes away what is ours.
+void take_away(sdk::Run &, const Insecure &);
 /// Once all files are taken back: a folder that was made for one of them and stays has something else in it.
 void forget_folders(sdk::Run &, const fs::path &);
 

@@ -90,19 +90,21 @@ void refuse_to_hide(const Places &places, const fs::path &own, const std::string
                        fmt::format("add to it there: {}", lines));
 }
 
+constexpr std::string_view kMark = "# Written by the step trust of pipe.\n";
+
+Insecure podman_insecure(const Places &places, const std::string &registry) {
+  const std::string lines = fmt::format("location = \"{}\"\ninsecure = true\n", registry);
+  return {drop_in(places, registry), fmt::format("{}[[registry]]\n{}", kMark, lines), lines};
+}
+
 std::vector<Edit> podman_edits(sdk::Run &run, const Places &places, const Wanted &wanted) {
   std::vector<Edit> edits;
   if (!wanted.ca.empty())
     edits.push_back(authority_in(run, places.containers / "certs.d" / wanted.registry, wanted));
   if (wanted.insecure) {
-    const fs::path file = drop_in(places, wanted.registry);
-    refuse_to_hide(places, file, wanted.registry, "insecure = true");
-    edits.push_back(whole_file(
-        file,
-        fmt::format(
-            "# Written by the step trust of pipe.\n[[registry]]\nlocation = \"{}\"\ninsecure = true\n",
-            wanted.registry),
-        wanted.registry + " as insecure"));
+    const Insecure ours = podman_insecure(places, wanted.registry);
+    refuse_to_hide(places, ours.path, wanted.registry, "insecure = true");
+    edits.push_back(whole_file(ours.path, ours.whole, wanted.registry + " as insecure"));
   }
   if (!wanted.mirror.empty()) {
     const fs::path file = drop_in(places, "docker.io");
@@ -111,11 +113,10 @@ std::vector<Edit> podman_edits(sdk::Run &run, const Places &places, const Wanted
     refuse_to_hide(places, file, "docker.io",
                    fmt::format("[[registry.mirror]] location = \"{}\"{}", wanted.mirror_host(),
                                wanted.mirror_is_plain() ? ", insecure = true" : ""));
-    edits.push_back(whole_file(file,
-                               "# Written by the step trust of pipe.\n[[registry]]\nprefix = "
-                               "\"docker.io\"\nlocation = \"docker.io\"\n" +
-                                   mirror,
-                               "the mirror " + wanted.mirror));
+    edits.push_back(whole_file(
+        file,
+        fmt::format("{}[[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\n{}", kMark, mirror),
+        "the mirror " + wanted.mirror));
   }
   return edits;
 }
@@ -141,15 +142,26 @@ bool containerd_is_there(const Places &places) {
   return fs::exists(places.containerd / "certs.d", error) || knows_certs_d(places);
 }
 
+std::string host_block(const std::string &url, const std::string &lines) {
+  return fmt::format("[host.\"{}\"]\n{}", url, lines);
+}
+std::string host_file(const std::string &server, const std::string &block) {
+  return fmt::format("{}server = \"{}\"\n\n{}", kMark, server, block);
+}
+
+constexpr const char *kSkipVerify = "skip_verify = true\n";
+
+Insecure containerd_insecure(const Places &places, const std::string &registry) {
+  const std::string url = "http://" + registry, block = host_block(url, kSkipVerify);
+  return {hosts_toml(places, registry), host_file(url, block), block};
+}
+
 /// A [host."URL"] in the hosts.toml of a registry (containerd, docs/hosts.md); `server` for a new file.
 Edit host_entry(const fs::path &file, const std::string &server, const std::string &url,
                 const std::string &lines, const std::string &what) {
-  const std::string block = fmt::format("[host.\"{}\"]\n{}", url, lines);
+  const std::string block = host_block(url, lines);
   const auto before = pipes::oci::read_settings(file);
-  if (!before)
-    return whole_file(
-        file, fmt::format("# Written by the step trust of pipe.\nserver = \"{}\"\n\n{}", server, block),
-        what);
+  if (!before) return whole_file(file, host_file(server, block), what);
   const toml::table root = parse(*before, file);
   const toml::table *there = root["host"][url].as_table();
   const toml::table mine = parse(block, file);
@@ -183,7 +195,7 @@ std::vector<Edit> containerd_edits(sdk::Run &run, const Places &places, const Wa
   }
   if (wanted.insecure) {
     const std::string url = "http://" + wanted.registry;
-    edits.push_back(host_entry(hosts_toml(places, wanted.registry), url, url, "skip_verify = true\n",
+    edits.push_back(host_entry(hosts_toml(places, wanted.registry), url, url, kSkipVerify,
                                wanted.registry + " as insecure"));
   }
   if (!wanted.mirror.empty())
@@ -203,9 +215,10 @@ std::vector<fs::path> containerd_files(const Places &places, const Wanted &wante
 
 }  // namespace
 
-const Files kDocker{"docker", "run/docker.sock", docker_is_there, docker_edits, docker_files};
-const Files kPodman{"podman", "", podman_is_there, podman_edits, podman_files};
-const Files kContainerd{"containerd", "run/containerd/containerd.sock", containerd_is_there, containerd_edits,
-                        containerd_files};
+const Files kDocker{"docker", "run/docker.sock", docker_is_there, docker_edits, docker_files, nullptr};
+const Files kPodman{"podman", "", podman_is_there, podman_edits, podman_files, podman_insecure};
+const Files kContainerd{"containerd",        "run/containerd/containerd.sock",
+                        containerd_is_there, containerd_edits,
+                        containerd_files,    containerd_insecure};
 
 }  // namespace trust

@@ -15,6 +15,8 @@ struct Files {
   std::vector<Edit> (*edits)(sdk::Run &, const Places &, const Wanted &);
   /// All that `edits` may ever have written.
   std::vector<fs::path> (*all)(const Places &, const Wanted &);
+  /// What it wrote where a registry was insecure; nullptr: that is in daemon.json.
+  Insecure (*insecure)(const Places &, const std::string &registry);
 };
 
 extern const Files kDocker, kPodman, kContainerd;

@@ -177,20 +177,24 @@ class Work {
   }
 
   void plan() {
+    end_insecurity(false);
     collect();
     report();
-    if (!pending()) return up_to_date();
+    if (!pending() && secured_.empty()) return up_to_date();
+    if (!pending()) return run_.verdict(Verdict::change, "would take back that " + no_more_insecure());
     run_.verdict(verdict(), fmt::format("would tell {}", text_of(told_)));
   }
 
   void make_so() {
+    end_insecurity(true);
     collect();
     report();
     const bool changes = pending();
     for (const Edit &edit : edits_)
       if (edit.needed()) make(run_, edit);
     if (daemon_ && daemon_->needed()) change_daemon();
-    if (!changes) return up_to_date();
+    if (!changes && secured_.empty()) return up_to_date();
+    if (!changes) return run_.verdict(Verdict::change, "took back that " + no_more_insecure());
     run_.verdict(verdict(), fmt::format("told {}{}", text_of(told_), subject()));
   }
 
@@ -201,7 +205,7 @@ class Work {
       for (const fs::path &file : all) done = take_back(run_, file) || done;
       for (const fs::path &file : all) forget_folders(run_, file);
     }
-    done = take_back_daemon() || done;
+    done = take_back_daemon(daemon_settings(wanted_)) || done;
     if (!done) return run_.verdict(Verdict::up_to_date, "there is nothing that this step wrote");
     run_.verdict(Verdict::remove, "took back what was told the engines" + subject());
   }
@@ -331,12 +335,12 @@ class Work {
     run_.forget(note_of_backup(daemon_json));
   }
 
-  bool take_back_daemon() {
+  bool take_back_daemon(const std::vector<Setting> &settings) {
     const std::optional<Dockerd> dockerd = running_dockerd(places_);
     const fs::path file = daemon_json(places_, dockerd);
     std::vector<Setting> ours;
     bool made = false;
-    for (const Setting &setting : daemon_settings(wanted_)) {
+    for (const Setting &setting : settings) {
       const auto note = run_.recall(note_of(file, setting));
       if (!note) continue;
       ours.push_back(setting);
@@ -359,8 +363,60 @@ class Work {
         oci::write_settings(file, rest);
     }
     for (const Setting &setting : ours) run_.forget(note_of(file, setting));
-    remove_backup(file);
+    const std::vector<Setting> others = daemon_settings(wanted_);
+    if (std::ranges::none_of(
+            others, [&](const Setting &each) { return run_.recall(note_of(file, each)).has_value(); }))
+      remove_backup(file);
     return now.has_value();
+  }
+
+  /// A registry that is not to be insecure: takes back what this step told of it before. What others wrote,
+  /// or what nobody knows the author of, stays and is named, as it is in force.
+  void end_insecurity(bool really) {
+    if (wanted_.registry.empty() || wanted_.insecure) return;
+    for (const Files *files : chosen_) {
+      if (files == &kDocker) {
+        end_insecurity_of_docker(really);
+        continue;
+      }
+      const Insecure insecure = files->insecure(places_, wanted_.registry);
+      const Author author = author_of(run_, insecure);
+      if (author == Author::nobody) continue;
+      const bool may = access(insecure.path.parent_path().c_str(), W_OK | X_OK) == 0;
+      if (author == Author::others || !may) {  // root's, where this user is told of it
+        warn_of_insecurity(*files, insecure.path, insecure.lines, really);
+        continue;
+      }
+      run_.diff(insecure.path.string(), wanted_.registry + " as insecure", "");
+      if (really) take_away(run_, insecure);
+      secured_.emplace_back(files->engine);
+    }
+  }
+
+  void end_insecurity_of_docker(bool really) {
+    const fs::path file = daemon_json(places_, running_dockerd(places_));
+    const Setting setting{"insecure-registries", wanted_.registry};
+    try {
+      if (!has_setting(oci::read_settings(file), file.string(), setting)) return;
+    } catch (const Error &) {
+      return;  // broken: whoever has to write to it says so
+    }
+    if (!run_.recall(note_of(file, setting)))
+      return warn_of_insecurity(kDocker, file, fmt::format("\"{}\" in \"{}\"", setting.entry, setting.key),
+                                really);
+    run_.diff(fmt::format("{} {}", file.string(), setting.key), setting.entry, "");
+    if (really) take_back_daemon({setting});
+    secured_.emplace_back(kDocker.engine);
+  }
+
+  /// A plan knows nothing of earlier runs, so there the author is open.
+  void warn_of_insecurity(const Files &files, const fs::path &file, std::string lines, bool really) {
+    std::ranges::replace(lines, '\n', ' ');
+    run_.warn(fmt::format("{} is still insecure for {}, as {} says; {}: {}", wanted_.registry, files.engine,
+                          file.string(),
+                          really ? "that is not noted as this step's own; to end it, remove there"
+                                 : "`pipe run` removes there what it wrote itself",
+                          lines));
   }
 
   Verdict verdict() const {
@@ -370,7 +426,13 @@ class Work {
     return anything ? Verdict::change : Verdict::create;
   }
 
+  std::string no_more_insecure() const {
+    return fmt::format("{} is insecure for {}", wanted_.registry, text_of(secured_));
+  }
+
   void up_to_date() {
+    if (wanted_.ca.empty() && wanted_.mirror.empty() && !wanted_.insecure && !told_.empty())
+      return run_.verdict(Verdict::up_to_date, "there is nothing to tell" + subject());
     run_.verdict(Verdict::up_to_date, told_.empty() ? "there is nobody to tell"
                                                     : fmt::format("{} know{} already{}", text_of(told_),
                                                                   told_.size() == 1 ? "s" : "", subject()));
@@ -397,7 +459,8 @@ class Work {
   const Wanted wanted_;
   std::vector<const Files *> chosen_;
   std::vector<std::string> told_;
-  std::optional<Error> denied_;  // why one that was found could not be told by this user
+  std::vector<std::string> secured_;  // the engines that took the registry as insecure because of this step
+  std::optional<Error> denied_;       // why one that was found could not be told by this user
   std::vector<Edit> edits_;
   std::vector<Setting> settings_;
   std::optional<Dockerd> dockerd_;

@@ -114,6 +114,51 @@ class Files(TrustTest):
         self.assertEqual(json.loads(after.pop("docker/daemon.json")), json.loads(before.pop("docker/daemon.json")))
         self.assertEqual(after, before)
 
+    def test_one_that_is_insecure_no_more_is_taken_out_again(self):
+        theirs = self.etc / "containerd/certs.d/registry.lan:5000/hosts.toml"
+        theirs.parent.mkdir(parents=True)
+        theirs.write_text('server = "https://registry.lan:5000"\n')
+        (self.etc / "docker/daemon.json").write_text('{\n  "insecure-registries": [\n    "other.lan"\n  ]\n}\n')
+        before = self.files()
+        self.call("run", ca=None, insecure=True)
+        during = self.files()
+        self.assertIn("registry.lan:5000", during["docker/daemon.json"])
+        self.assertIn("skip_verify", during["containerd/certs.d/registry.lan:5000/hosts.toml"])
+        said = self.call("plan", ca=None)
+        self.assertIn("would take back that registry.lan:5000 is insecure for podman", said)
+        self.assertRegex(said, r"still insecure for docker, as \S+/daemon\.json says; `pipe run` removes there what it wrote itself")
+        self.assertEqual(self.files(), during)
+        self.assertRegex(self.call("run", ca=None), "changed .* took back that registry.lan:5000 is insecure for docker, podman and containerd")
+        self.assertEqual(self.files(), before)
+        said = self.call("run", ca=None)
+        self.assertRegex(said, "unchanged .* there is nothing to tell of registry.lan:5000")
+        self.assertNotIn("insecure", said)
+        self.call("run", ca=None, insecure=True)
+        self.call("run")
+        self.assertNotIn("skip_verify", "".join(self.files().values()))
+        self.call("down")
+        self.assertEqual(self.files(), before)
+
+    def test_what_is_insecure_because_of_others_stays_and_is_named(self):
+        (self.etc / "docker/daemon.json").write_text('{"insecure-registries": ["registry.lan:5000"]}')
+        drop_in = self.etc / "containers/registries.conf.d/pipe-registry.lan_5000.conf"
+        drop_in.parent.mkdir()
+        drop_in.write_text('# mine\n[[registry]]\nlocation = "registry.lan:5000"\ninsecure = true\n')
+        before = self.files()
+        said = self.call("run", ca=None, engines=("docker", "podman"))
+        self.assertRegex(said, r'still insecure for docker, as \S+/daemon\.json .*remove there: "registry\.lan:5000" in "insecure-registries"')
+        self.assertRegex(said, r"still insecure for podman, as \S+/pipe-registry\.lan_5000\.conf .*insecure = true")
+        self.assertEqual(self.files(), before)
+
+    def test_a_step_by_itself_takes_the_files_that_bear_its_name_and_names_the_rest(self):
+        settings = {"ca": None, "engines": ("docker", "podman")}
+        self.trust(**settings, insecure=True)
+        result = self.pipe.try_step("trust", **self.params(**settings, insecure=False))
+        self.assertRegex(result.err, r"still insecure for docker, as \S+/daemon\.json")
+        self.assertRegex(result.err, "took back that registry.lan:5000 is insecure for podman")
+        self.assertEqual(list((self.etc / "containers").rglob("*.conf")), [])
+        self.assertIn("registry.lan:5000", self.files()["docker/daemon.json"])
+
     def test_down_takes_the_folders_that_it_made_and_no_others(self):
         there = self.etc / "containers/certs.d/registry.lan:5000"
         there.mkdir(parents=True)
@@ -302,7 +347,13 @@ class Engines(TrustTest):
         self.assertFalse(docker.api("GET", "/info")["RegistryConfig"]["IndexConfigs"]["registry.lan:5000"]["Secure"])
         self.assertEqual((self.root / "run/docker.pid").read_text(), pid)
         self.assertIn("changed=0", self.call("run", **settings))
+        settings["insecure"] = False
+        self.assertIn("took back that registry.lan:5000 is insecure for docker", self.call("run", **settings))
+        self.assertNotIn("registry.lan:5000", docker.api("GET", "/info")["RegistryConfig"]["IndexConfigs"])
+        self.assertEqual(self.mirrors(docker), ["http://localhost:5001/"])
+        self.assertTrue((self.etc / "docker/daemon.json.pipe-backup").exists())
         self.call("down", **settings)
+        self.assertFalse((self.etc / "docker/daemon.json.pipe-backup").exists())
         self.assertEqual(json.loads((self.etc / "docker/daemon.json").read_text()), {"labels": ["a=b"]})
         self.assertFalse(self.mirrors(docker))
 
