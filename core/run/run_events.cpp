@@ -77,13 +77,9 @@ void RunEvents::step_retried(std::uint32_t node, const Attempt &attempt, const F
 }
 
 void RunEvents::count(const Attempt &attempt, const Ending &ending) {
-  if (attempt.operation == Operation::undo && !ending.failure) {
-    ++(ending.state == State::unchanged ? counts_.unchanged : counts_.undone);
-    return;
-  }
   switch (ending.state) {
     case State::changed:
-      ++counts_.changed;
+      ++(attempt.operation == Operation::undo ? counts_.undone : counts_.changed);
       return;
     case State::unchanged:
       ++counts_.unchanged;

@@ -1,9 +1,14 @@
 // run: a container that is there, as it was asked for, and answering.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <pipe/engine/local.hpp>
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "converge.hpp"
 #include "preflight.hpp"
@@ -299,8 +304,9 @@ std::string user_of(engine::Engine &engine, const engine::Mount &data) {
   return {};
 }
 
-/// Data that `run` made: only when asked for, and only once no container uses it.
-void remove_data(Run &run, engine::Engine &engine, const engine::ContainerSpec &spec) {
+/// Data that `run` made: only when asked for, and only once no container uses it. Gives what is gone.
+std::vector<std::string> remove_data(Run &run, engine::Engine &engine, const engine::ContainerSpec &spec) {
+  std::vector<std::string> removed;
   for (const engine::Mount &mount : spec.mounts) {
     const auto made = run.recall(mount_key(mount));
     if (!made) continue;
@@ -318,7 +324,9 @@ void remove_data(Run &run, engine::Engine &engine, const engine::ContainerSpec &
     }
     run.forget(mount_key(mount));
     run.info(fmt::format("removed {}", mount.source));
+    removed.push_back(mount.source);
   }
+  return removed;
 }
 
 /// Removes the container if this step made it. What it had set aside, and had found there, is put back.
@@ -345,8 +353,10 @@ bool remove_container(Run &run, engine::Engine &engine, const std::string &name,
   return ours || (aside && !made_by(*aside).empty());
 }
 
-/// Networks that `run` made, once nothing is in them.
-void remove_networks(Run &run, engine::Engine &engine, const engine::ContainerSpec &spec) {
+/// Networks that `run` made, once nothing is in them. Gives those that are gone.
+std::vector<std::string> remove_networks(Run &run, engine::Engine &engine,
+                                         const engine::ContainerSpec &spec) {
+  std::vector<std::string> removed;
   for (const std::string &network : networks_of(spec)) {
     if (!run.recall(network_key(network))) continue;
     if (!engine.remove_network(network)) {
@@ -355,7 +365,9 @@ void remove_networks(Run &run, engine::Engine &engine, const engine::ContainerSp
     }
     run.forget(network_key(network));
     run.info(fmt::format("removed the network {}", network));
+    removed.push_back("the network " + network);
   }
+  return removed;
 }
 
 void undo(Run &run, const Params &params) {
@@ -365,19 +377,20 @@ void undo(Run &run, const Params &params) {
   engine::Engine engine = engine::Engine::connect(params.engine, run);
   const engine::ContainerLock lock(params.name, run);
   engine.lose_sight(params.name);
-  const bool removed = token && remove_container(run, engine, params.name, *token);
+  std::vector<std::string> gone;
+  if (token && remove_container(run, engine, params.name, *token)) gone.push_back(params.name);
   if (token) run.forget(token_key(params.name));
   const engine::ContainerSpec spec = container_spec(params, engine.version());
-  if (removed) engine::remove_stale_secrets(engine, params.name, {});
-  remove_networks(run, engine, spec);
+  if (!gone.empty()) engine::remove_stale_secrets(engine, params.name, {});
+  std::ranges::move(remove_networks(run, engine, spec), std::back_inserter(gone));
   take_images_back(run, engine, params.name);
   forget_image(params.image, run);
-  if (run.undo_data()) remove_data(run, engine, spec);
-  if (!removed)
+  if (run.undo_data()) std::ranges::move(remove_data(run, engine, spec), std::back_inserter(gone));
+  if (gone.empty())
     return run.verdict(
         Verdict::up_to_date,
         fmt::format("{} {}", params.name, engine.container(params.name) ? "stays" : "is gone already"));
-  run.verdict(Verdict::remove, fmt::format("removed {}", params.name));
+  run.verdict(Verdict::remove, fmt::format("removed {}", fmt::join(gone, ", ")));
 }
 
 }  // namespace

@@ -133,8 +133,11 @@ class Data(DockerCase):
     def test_down_takes_data_only_when_told_to(self):
         volume = self.name + "-data"
         self.run_pipeline(volumes=[f"{volume}:/data"])
-        self.run_pipeline("down", "--data", volumes=[f"{volume}:/data"])
+        self.run_pipeline("down", volumes=[f"{volume}:/data"])
         self.assertNotIn(self.name, docker.containers())
+        text = self.run_pipeline("down", "--data", volumes=[f"{volume}:/data"])
+        self.assertRegex(text, rf"undone +run +\S+ +removed {volume}\b")
+        self.assertIn("undone=1", text)
         names = [v["Name"] for v in docker.api("GET", "/volumes")["Volumes"] or []]
         self.assertNotIn(volume, names)
 
