@@ -16,6 +16,14 @@ std::string quoted(const std::vector<std::string> &names) {
   return "`" + joined(names, "`, `") + "`";
 }
 
+/// "a, b, c and 4 more"
+std::string some_of(std::vector<std::string> names) {
+  constexpr std::size_t kNamed = 3;
+  const std::size_t more = names.size() - std::min(kNamed, names.size());
+  names.resize(names.size() - more);
+  return joined(names) + (more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const Plan &plan, StepRunner &runner, const Clock &clock, EventSink &sink,
@@ -125,18 +133,49 @@ std::vector<std::uint32_t> Scheduler::newest_first(std::uint32_t end) const {
 void Scheduler::foresee_undo(const std::vector<std::uint32_t> &nodes) {
   for (const std::uint32_t node : nodes) {
     Attempt attempt{.operation = Operation::plan, .started = clock_.now()};
-    std::string goes, stays;
-    for (const auto &[key, value] : memory_.made(plan_.nodes[node].id)) {
-      const bool is_data = key.starts_with(kDataNote);
-      std::string &list = is_data && !options_.undo_data ? stays : goes;
-      list += (list.empty() ? "" : ", ") + (is_data ? key.substr(kDataNote.size()) : key);
+    Plan::Params params;
+    if (const auto [state, why] = ending_without_undo(node, params); state != State::pending) {
+      events_.step_ended(node, attempt, {state, {}, {}}, why);
+      continue;
     }
-    attempt.verdict = goes.empty() ? Verdict::up_to_date : Verdict::remove;
-    if (goes.empty()) goes = plan_.nodes[node].schema->has_undo ? "nothing that it made" : "nothing to undo";
-    if (!stays.empty()) goes += "; stays, as it is data: " + stays;
-    const State state = attempt.verdict == Verdict::remove ? State::unknown : State::unchanged;
-    events_.step_ended(node, attempt, {state, {}, {}}, goes);
+    // Its undo is told what was made with any settings, and only it knows what of that its parameters mean.
+    const Value::Map all = memory_.remembered(plan_.nodes[node].id);
+    const Value::Map made = memory_.made(plan_.nodes[node].id);
+    std::vector<std::string> goes, may_go, stays;
+    for (const auto &[key, value] : all) {
+      const bool is_data = key.starts_with(kDataNote);
+      const bool is_made = std::ranges::find(made, key, &Value::Map::value_type::first) != made.end();
+      if (is_data && !options_.undo_data && !is_made) continue;
+      std::vector<std::string> &list = is_data && !options_.undo_data ? stays : is_made ? goes : may_go;
+      list.push_back(is_data ? key.substr(kDataNote.size()) : key);
+    }
+    attempt.verdict = !goes.empty()     ? Verdict::remove
+                      : !may_go.empty() ? Verdict::unknown
+                                        : Verdict::up_to_date;
+    std::vector<std::string> says;
+    if (!goes.empty()) says.push_back(joined(goes));
+    if (!may_go.empty())
+      says.push_back("made with other settings, and goes if these name it, too: " + some_of(may_go));
+    if (says.empty()) says.emplace_back("nothing that it made");
+    if (!stays.empty()) says.push_back("stays, as it is data: " + joined(stays));
+    const State state = attempt.verdict == Verdict::up_to_date ? State::unchanged : State::unknown;
+    events_.step_ended(node, attempt, {state, {}, {}}, joined(says, "; "));
   }
+}
+
+/// How a step ends whose undo is not run, and why; pending: it is run with `params`.
+std::pair<NodeResult::State, std::string> Scheduler::ending_without_undo(std::uint32_t node,
+                                                                         Plan::Params &params) const {
+  if (!plan_.nodes[node].schema->has_undo) return {State::unchanged, "nothing to undo"};
+  // Parameters that its `if` guards need not make sense where that is false.
+  if (options_.operation == Operation::undo && memory_.made(plan_.nodes[node].id).empty() &&
+      is_ruled_out(node)) {
+    return {State::skipped, "its `if` is false"};
+  }
+  params = plan_.params(node, results_, facts());
+  // What it would be undone with came from steps that have not run, so neither has this one.
+  if (!params.unknown.empty() || !params.problems.empty()) return {State::skipped, "it has not run"};
+  return {State::pending, {}};
 }
 
 bool Scheduler::is_ruled_out(std::uint32_t node) const {
@@ -150,23 +189,10 @@ bool Scheduler::is_ruled_out(std::uint32_t node) const {
 void Scheduler::undo(const std::vector<std::uint32_t> &nodes) {
   for (const std::uint32_t node : nodes) {
     if (interrupts_ > 1 || (options_.operation == Operation::undo && interrupts_ > 0)) return;
-    if (!plan_.nodes[node].schema->has_undo) {
+    Plan::Params params;
+    if (const auto [state, why] = ending_without_undo(node, params); state != State::pending) {
       events_.step_ended(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
-                         {State::unchanged, {}, {}}, "nothing to undo");
-      continue;
-    }
-    // Parameters that its `if` guards need not make sense where that is false.
-    if (options_.operation == Operation::undo && memory_.made(plan_.nodes[node].id).empty() &&
-        is_ruled_out(node)) {
-      events_.step_ended(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
-                         {State::skipped, {}, {}}, "its `if` is false");
-      continue;
-    }
-    Plan::Params params = plan_.params(node, results_, facts());
-    if (!params.unknown.empty() || !params.problems.empty()) {
-      // What it would be undone with came from steps that have not run, so neither has this one.
-      events_.step_ended(node, Attempt{.operation = Operation::undo, .started = clock_.now()},
-                         {State::skipped, {}, {}}, "it has not run");
+                         {state, {}, {}}, why);
       continue;
     }
     launch(node, 1, Operation::undo, std::move(params));

@@ -16,6 +16,7 @@
 #include <queue>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace pipes {
@@ -62,6 +63,7 @@ class Scheduler {
   void undo(const std::vector<std::uint32_t> &nodes);
   /// Whether its `if` is known to be false.
   bool is_ruled_out(std::uint32_t node) const;
+  std::pair<State, std::string> ending_without_undo(std::uint32_t node, Plan::Params &) const;
   void foresee_undo(const std::vector<std::uint32_t> &nodes);
   std::vector<std::uint32_t> newest_first(std::uint32_t end) const;
   std::vector<std::uint32_t> to_roll_back() const;
