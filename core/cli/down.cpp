@@ -21,7 +21,7 @@ std::vector<Option> options() {
                        {"dry-run", "", "Only say what would be taken back"}});
 }
 
-/// Whether it has run with these settings, or there is nothing else that could be meant.
+/// Whether it has made something with these settings, or there is nothing else that could be meant.
 bool is_known(const Plan &plan) {
   const KnownSettings known(memory_folder(plan.name, plan.file));
   return known.has(Redactor(plan.secret_values).map(settings_of(plan))) || known.standing().empty();
@@ -30,20 +30,25 @@ bool is_known(const Plan &plan) {
 /// The one thing that stands, if no settings were given that say otherwise. Anything else would take back
 /// nothing, or half of what was made with other settings. Throws Error with what there is.
 std::vector<std::pair<std::string, std::string>> only_settings(const Plan &plan) {
-  const std::vector<Value::Map> standing = KnownSettings(memory_folder(plan.name, plan.file)).standing();
+  const std::vector<KnownSettings::Standing> standing =
+      KnownSettings(memory_folder(plan.name, plan.file)).standing();
   std::string commands;
   for (std::size_t i = 0; i < std::min(kShown, standing.size()); ++i) {
-    commands += "\n    " + down_command(plan.file, standing[i]);
+    commands += "\n    " + down_command(plan.file, standing[i].settings);
+    if (standing[i].only_data) commands += " --data   # only data is left";
   }
   if (standing.size() > kShown) commands += fmt::format("\n    and {} more", standing.size() - kShown);
   if (standing.size() > 1 || !settings_of(plan).empty()) {
-    throw Error(Exit::usage,
-                fmt::format("`{}` has not run with these settings: there is nothing to take back", plan.name),
-                "what stands was made with other settings; say which:" + commands);
+    throw Error(
+        Exit::usage,
+        fmt::format("`{}` made nothing with these settings: there is nothing to take back", plan.name),
+        "what stands was made with other settings; say which:" + commands);
   }
-  print_error(fmt::format("taking back what was made with other settings than the defaults:{}\n", commands));
+  print_error(fmt::format("{} with other settings than the defaults:{}\n",
+                          standing.front().only_data ? "what is left was made" : "taking back what was made",
+                          commands));
   std::vector<std::pair<std::string, std::string>> set;
-  for (const auto &[name, value] : standing.front()) set.emplace_back(name, as_given(value));
+  for (const auto &[name, value] : standing.front().settings) set.emplace_back(name, as_given(value));
   return set;
 }
 

@@ -31,8 +31,14 @@ void Record::begin(std::chrono::system_clock::time_point now) {
 }
 
 void Record::end(const RunOutcome &outcome) {
-  const bool undone = options_.operation == Operation::undo && !options_.dry_run && outcome.status == "ok";
-  if (known_ && undone && options_.undo_data) known_->end(settings_);
+  if (!known_ || options_.dry_run) return;
+  const bool nothing_left = known_->left(settings_) == KnownSettings::Left::nothing;
+  if (options_.operation == Operation::run) {
+    // What was rolled back is gone, too.
+    if (nothing_left && outcome.counts.changed <= outcome.counts.undone) known_->made_nothing(settings_);
+  } else if (outcome.status == "ok" && (nothing_left || options_.undo_data)) {
+    known_->end(settings_);
+  }
 }
 
 void Record::lock(const std::filesystem::path &state) {

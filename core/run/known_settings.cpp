@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <optional>
 #include <system_error>
 
 namespace pipes {
@@ -14,54 +13,73 @@ namespace {
 
 constexpr const char *kFile = "settings.json";
 
-/// The value of a note {"settings": …, "gone": …}; nullopt if it is none.
-std::optional<std::pair<Value::Map, bool>> read(const std::filesystem::path &path) {
-  std::ifstream file(path, std::ios::binary);
+}  // namespace
+
+/// The note in a folder; nullopt if there is none.
+std::optional<KnownSettings::Note> KnownSettings::read(const std::filesystem::path &folder) {
+  std::ifstream file(folder / kFile, std::ios::binary);
   if (!file) return std::nullopt;
   try {
-    const Value note = parse_json(std::string(std::istreambuf_iterator<char>(file), {}));
-    if (note.kind() != Value::Kind::map) return std::nullopt;
-    std::pair<Value::Map, bool> result;
-    for (const auto &[name, value] : note.as_map()) {
-      if (name == "settings" && value.kind() == Value::Kind::map) result.first = value.as_map();
-      if (name == "gone" && value.kind() == Value::Kind::boolean) result.second = value.as_bool();
+    const Value json = parse_json(std::string(std::istreambuf_iterator<char>(file), {}));
+    if (json.kind() != Value::Kind::map) return std::nullopt;
+    Note note;
+    for (const auto &[name, value] : json.as_map()) {
+      const bool is_flag = value.kind() == Value::Kind::boolean;
+      if (name == "settings" && value.kind() == Value::Kind::map) note.settings = value.as_map();
+      if (name == "gone" && is_flag) note.is_gone = value.as_bool();
+      if (name == "made_nothing" && is_flag) note.made_nothing = value.as_bool();
     }
-    return result;
+    return note;
   } catch (const Error &) {
     return std::nullopt;  // somebody's edit: as good as none
   }
 }
 
-}  // namespace
-
 std::filesystem::path KnownSettings::folder(const Value::Map &settings) const {
   return memory_ / file_name("settings-" + to_json(Value(settings)));
 }
 
-void KnownSettings::write(const Value::Map &settings, bool is_gone) const {
-  write_file(folder(settings) / kFile,
-             to_json(Value(Value::Map{{"settings", Value(settings)}, {"gone", is_gone}})), false);
+void KnownSettings::write(const Note &note) const {
+  write_file(
+      folder(note.settings) / kFile,
+      to_json(Value(Value::Map{
+          {"settings", Value(note.settings)}, {"gone", note.is_gone}, {"made_nothing", note.made_nothing}})),
+      false);
 }
 
 void KnownSettings::begin(const Value::Map &settings) {
   const bool is_new = std::filesystem::create_directories(folder(settings));
-  write(settings, false);
+  write({.settings = settings});
   if (is_new) prune();
 }
 
+// What steps gave stays, as a run of some of them goes by it.
+void KnownSettings::made_nothing(const Value::Map &settings) {
+  if (has(settings)) write({.settings = settings, .is_gone = true, .made_nothing = true});
+}
+
 void KnownSettings::end(const Value::Map &settings) {
-  if (has(settings)) write(settings, true);
+  if (has(settings)) write({.settings = settings, .is_gone = true});
 }
 
 bool KnownSettings::has(const Value::Map &settings) const {
-  std::error_code none;
-  return std::filesystem::exists(folder(settings) / kFile, none);
+  const std::optional<Note> note = read(folder(settings));
+  return note && !note->made_nothing;
 }
 
-std::vector<Value::Map> KnownSettings::standing() const {
-  std::vector<Value::Map> all;
+KnownSettings::Left KnownSettings::left_in(const std::filesystem::path &folder) const {
+  const std::vector<std::string> keys = keys_not_forgotten(folder, memory_);
+  if (keys.empty()) return Left::nothing;
+  const bool only_data =
+      std::ranges::all_of(keys, [](const auto &key) { return key.starts_with(kDataNote); });
+  return only_data ? Left::data : Left::things;
+}
+
+std::vector<KnownSettings::Standing> KnownSettings::standing() const {
+  std::vector<Standing> all;
   for (Entry &entry : entries()) {
-    if (!entry.is_gone) all.push_back(std::move(entry.settings));
+    const Left left = entry.note.is_gone ? Left::nothing : left_in(entry.folder);
+    if (left != Left::nothing) all.push_back({std::move(entry.note.settings), left == Left::data});
   }
   return all;
 }
@@ -70,9 +88,8 @@ std::vector<KnownSettings::Entry> KnownSettings::entries() const {
   std::vector<Entry> all;
   std::error_code none;
   for (const auto &item : std::filesystem::directory_iterator(memory_, none)) {
-    if (auto note = read(item.path() / kFile)) {
-      all.push_back({item.path(), std::move(note->first), note->second,
-                     std::filesystem::last_write_time(item.path() / kFile)});
+    if (auto note = read(item.path())) {
+      all.push_back({item.path(), std::move(*note), std::filesystem::last_write_time(item.path() / kFile)});
     }
   }
   std::ranges::sort(all, std::ranges::greater(), &Entry::used);
@@ -84,17 +101,12 @@ void KnownSettings::prune() const {
   if (std::distance(std::filesystem::directory_iterator(memory_), {}) <= static_cast<long>(kKept)) return;
   std::vector<Entry> all = entries();
   if (all.size() <= kKept) return;
-  std::ranges::stable_sort(all, {}, &Entry::is_gone);
+  std::ranges::stable_sort(all, {}, [](const Entry &entry) { return entry.note.is_gone; });
   for (std::size_t i = kKept; i < all.size(); ++i) std::filesystem::remove_all(all[i].folder);
 }
 
 Value::Map SettingsMemory::made(const std::string &step) const {
-  Value::Map here = outputs_.remembered(step);
-  const Value::Map all = notes_.remembered(step);
-  std::erase_if(here, [&](const auto &note) {
-    return std::ranges::none_of(all, [&](const auto &other) { return other.first == note.first; });
-  });
-  return here;
+  return not_forgotten(outputs_.remembered(step), notes_.remembered(step));
 }
 
 std::string SettingsMemory::remember(const std::string &step, const std::string &key, const Value &value) {

@@ -2,6 +2,7 @@
 #include "core/run/memory.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 namespace pipes {
@@ -11,6 +12,12 @@ namespace pipes {
 /// throw std::system_error.
 class KnownSettings {
  public:
+  /// What is left of what was made with settings.
+  enum class Left { nothing, data, things };
+  struct Standing {
+    Value::Map settings;
+    bool only_data = false;
+  };
   /// How many are kept; beyond it those go first that were taken back, then the ones not used for longest.
   static constexpr std::size_t kKept = 200;
 
@@ -19,23 +26,31 @@ class KnownSettings {
 
   /// Where the outputs of a run with them are.
   std::filesystem::path folder(const Value::Map &settings) const;
-  /// Notes that a run with them begins.
+  /// Notes that a run with them begins: before it makes anything, as it may be killed.
   void begin(const Value::Map &settings);
+  /// Notes that a run with them made nothing, so that it is as if there had been none.
+  void made_nothing(const Value::Map &settings);
   /// Notes that all that was made with them is gone, data and all.
   void end(const Value::Map &settings);
   bool has(const Value::Map &settings) const;
-  /// All that were not taken back, the newest first.
-  std::vector<Value::Map> standing() const;
+  Left left(const Value::Map &settings) const { return left_in(folder(settings)); }
+  /// All of which something is left, the newest first.
+  std::vector<Standing> standing() const;
 
  private:
+  struct Note {
+    Value::Map settings;
+    bool is_gone = false, made_nothing = false;
+  };
   struct Entry {
     std::filesystem::path folder;
-    Value::Map settings;
-    bool is_gone = false;
+    Note note;
     std::filesystem::file_time_type used;
   };
+  static std::optional<Note> read(const std::filesystem::path &folder);
+  Left left_in(const std::filesystem::path &folder) const;
   std::vector<Entry> entries() const;
-  void write(const Value::Map &settings, bool is_gone) const;
+  void write(const Note &) const;
   void prune() const;
 
   std::filesystem::path memory_;

@@ -28,6 +28,25 @@ Value::Map read(const std::filesystem::path &path) {
 
 }  // namespace
 
+Value::Map not_forgotten(Value::Map notes, const Value::Map &all) {
+  std::erase_if(notes, [&](const auto &note) {
+    return std::ranges::none_of(all, [&](const auto &other) { return other.first == note.first; });
+  });
+  return notes;
+}
+
+std::vector<std::string> keys_not_forgotten(const std::filesystem::path &here,
+                                            const std::filesystem::path &all) {
+  std::vector<std::string> keys;
+  std::error_code none;
+  for (const auto &item : std::filesystem::directory_iterator(here, none)) {
+    const std::filesystem::path name = item.path().filename();
+    if (name.stem().extension() != std::string(".") + kRemembered) continue;
+    for (const auto &[key, value] : not_forgotten(read(item.path()), read(all / name))) keys.push_back(key);
+  }
+  return keys;
+}
+
 std::filesystem::path DiskMemory::file(const std::string &step, const char *kind) const {
   return folder_ / (file_name(step) + "." + kind + ".json");
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pipes {
 
@@ -24,6 +25,12 @@ class Memory {
   /// Best effort: without it `pipe down` does not know what to take back from later steps.
   virtual void keep_outputs(const std::string &step, const Value::Map &) = 0;
 };
+
+/// Of notes, those that are not forgotten: the ones whose keys are in `all`, too.
+Value::Map not_forgotten(Value::Map notes, const Value::Map &all);
+/// The keys of all that steps remembered in the folder `here` and that is not forgotten in the folder `all`.
+std::vector<std::string> keys_not_forgotten(const std::filesystem::path &here,
+                                            const std::filesystem::path &all);
 
 /// For `pipe step`, which has no `down`: nothing is kept.
 class NoMemory final : public Memory {

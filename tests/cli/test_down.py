@@ -109,7 +109,7 @@ class PlanAndDown(CliCase):
         for words in [], ["--set", "file=/nowhere"]:
             result = self.pipe.run(["down", path, *words])
             self.assert_code(result, 2)
-            self.assert_says(result.err, "has not run with these settings", f"\n    pipe down {path} --set file={one}\n")
+            self.assert_says(result.err, "made nothing with these settings", f"\n    pipe down {path} --set file={one}\n")
             self.assert_says(result.err, f"\n    pipe down {path} --set 'file={two}'\n")
         self.assertTrue(one.exists() and two.exists())
 
@@ -139,13 +139,125 @@ class PlanAndDown(CliCase):
         self.pipe.run(["down", self.path])
         self.assertNotIn("remove", self.pipe.run(["down", self.path, "--dry-run"]).out)
 
+    def test_dry_run_says_what_it_cannot_know(self):
+        """The undo of a step is told what runs with other settings made, and may take that away."""
+        path = self.pipeline(
+            '[vars.text]\ndefault = "x"\n'
+            f'[[step]]\nid = "keep"\nuses = "echo"\nwith.text = "${{vars.text}}"\nwith.file = "{self.out}"\n',
+            name="same.toml",
+        )
+        self.assert_code(self.pipe.run(["run", path, "--set", "text=one"]), 0)
+        self.assert_code(self.pipe.run(["run", path]), 0)
+        result = self.pipe.run(["down", path, "--dry-run"])
+        self.assertRegex(result.out, rf"\? keep +unknown +made with other settings, and goes if these name it, too: {self.out}\n")
+        self.assertNotIn("No changes", result.out)
+        self.assert_code(self.pipe.run(["down", path]), 0)
+        self.assertFalse(self.out.exists())
+        self.assertIn("No changes", self.pipe.run(["down", path, "--dry-run"]).out)
+
+    def test_dry_run_skips_what_down_skips(self):
+        result = self.pipe.run(["down", self.path, "--dry-run"])
+        self.assertRegex(result.out, r"keep +skip +it has not run")
+        self.assert_says(self.pipe.run(["down", self.path]).err, "skipped=1")
+
     def test_dry_run_keeps_to_the_settings(self):
         path, (one, two) = self.two_settings()
-        other = self.pipe.run(["run", path, "--set", "file="])
-        self.assert_code(other, 0)
-        self.assertIn("- keep", self.pipe.run(["down", "--dry-run", path, "--set", f"file={one}"]).out)
-        self.assertNotIn("- keep", self.pipe.run(["down", "--dry-run", path, "--set", "file="]).out)
+        result = self.pipe.run(["down", "--dry-run", path, "--set", f"file={one}"])
+        self.assertRegex(result.out, rf"- keep +remove +{one}; made with other settings, and .*: {two}\n")
+        nothing = self.pipe.run(["down", "--dry-run", path, "--set", "file=/nowhere"])
+        self.assert_code(nothing, 2)
+        self.assert_says(nothing.err, f"--set file={one}\n", f"--set 'file={two}'\n")
         self.assertTrue(one.exists() and two.exists())
+
+    def failing_first(self):
+        """Its first run fails at its first step; what it makes is named by a setting."""
+        return self.pipeline(
+            '[vars.file]\ndefault = "/nowhere/x"\n'
+            + self.scripted("first", fail=1, status='"denied"')
+            + '[[step]]\nid = "keep"\nuses = "echo"\nwith.text = "${steps.first.name}"\n'
+            'with.file = "${vars.file}"\n',
+            name="failing.toml",
+        )
+
+    def test_settings_that_failed_before_they_made_anything_do_not_count(self):
+        path = self.failing_first()
+        self.assert_code(self.pipe.run(["run", path]), 1)
+        self.assert_code(self.pipe.run(["run", path, "--set", f"file={self.out}"]), 0)
+        result = self.pipe.run(["down", path])
+        self.assert_code(result, 0)
+        self.assert_says(result.err, f"pipe down {path} --set file={self.out}", "undone=2")
+        self.assertFalse(self.out.exists())
+
+    def test_what_was_rolled_back_does_not_count(self):
+        path = self.pipeline(
+            '[vars.file]\ndefault = "/nowhere/x"\n'
+            + self.scripted("gone", keys={"rollback": "true"})
+            + self.scripted("first", fail=1, status='"denied"')
+            + '[[step]]\nuses = "echo"\nwith.text = "${steps.first.name}"\nwith.file = "${vars.file}"\n',
+            name="rolled.toml",
+        )
+        self.assert_says(self.pipe.run(["run", path]).err, "changed=1", "undone=1")
+        self.assert_code(self.pipe.run(["run", path, "--set", f"file={self.out}"]), 0)
+        self.assert_code(self.pipe.run(["down", path]), 0)
+        self.assertFalse(self.out.exists())
+
+    def test_settings_that_failed_after_they_were_taken_back_do_not_count_either(self):
+        path = self.failing_first()
+        self.pipe.run(["run", path])
+        one = self.folder / "one"
+        self.assert_code(self.pipe.run(["run", path, "--set", f"file={one}"]), 0)
+        self.assert_code(self.pipe.run(["down", path, "--set", f"file={one}"]), 0)
+        (self.folder / f"{self.notes_file.name}.first").unlink()  # it fails once more
+        self.assert_code(self.pipe.run(["run", path, "--set", f"file={one}"]), 1)
+        self.assert_code(self.pipe.run(["run", path, "--set", f"file={self.out}"]), 0)
+        result = self.pipe.run(["down", path, "--set", f"file={one}"])
+        self.assert_code(result, 2)
+        self.assert_says(result.err, f"pipe down {path} --set file={self.out}\n")
+        self.assertTrue(self.out.exists())
+
+    def test_what_a_killed_run_made_is_taken_back(self):
+        path = self.pipeline(
+            f'[[step]]\nid = "keep"\nuses = "echo"\nwith.text = "x"\nwith.file = "{self.out}"\n'
+            + self.scripted("slow", wait='"60s"'),
+            name="killed.toml",
+        )
+        run = self.pipe.start(["run", path])
+        self.wait_for_note("begin slow")
+        run.kill()
+        run.communicate()
+        self.assertTrue(self.out.exists())
+        self.assert_code(self.pipe.run(["down", path]), 0)
+        self.assertFalse(self.out.exists())
+
+    def test_where_only_data_is_left_it_is_said(self):
+        path = self.pipeline(
+            '[vars.folder]\ndefault = "/nowhere/x"\n'
+            '[[step]]\nuses = "certificate"\nwith.names = ["localhost"]\nwith.folder = "${vars.folder}"\n',
+            name="pki.toml",
+        )
+        one, two = self.folder / "one", self.folder / "two"
+        for place in one, two:
+            self.assert_code(self.pipe.run(["run", path, "--set", f"folder={place}"]), 0)
+        self.assert_code(self.pipe.run(["down", path, "--set", f"folder={one}"]), 0)
+        result = self.pipe.run(["down", path])
+        self.assert_code(result, 2)
+        for place in one, two:
+            self.assert_says(result.err, f"\n    pipe down {path} --set folder={place} --data   # only data is left\n")
+        self.assert_code(self.pipe.run(["down", path, "--set", f"folder={one}", "--data"]), 0)
+        result = self.pipe.run(["down", path])
+        self.assert_code(result, 0)
+        self.assert_says(result.err, "what is left was made with other settings", f"folder={two} --data ")
+        self.assertTrue(two.exists())
+        self.assert_code(self.pipe.run(["down", path, "--data"]), 0)
+        self.assertFalse(two.exists())
+
+    def test_only_what_stands_is_listed(self):
+        path, (one, two) = self.two_settings()
+        self.assert_code(self.pipe.run(["down", path, "--set", f"file={one}"]), 0)
+        result = self.pipe.run(["down", path, "--set", "file=/nowhere"])
+        self.assert_code(result, 2)
+        self.assertNotIn(str(one), result.err)
+        self.assert_says(result.err, f"\n    pipe down {path} --set 'file={two}'\n")
 
     def test_what_needs_a_step_goes_before_it_wherever_it_stands(self):
         path = self.pipeline(
@@ -166,6 +278,10 @@ class PlanAndDown(CliCase):
         result = self.pipe.run(["down", path])
         self.assert_code(result, 0)
         self.assertIn("its `if` is false", result.out + result.err)
+        self.assert_says(result.err, "skipped=1 undone=1")
+        self.assert_code(self.pipe.run(["run", path]), 0)
+        foreseen = self.pipe.run(["down", path, "--dry-run"])
+        self.assertRegex(foreseen.out, r"skip +its `if` is false")
 
     def test_down_before_any_run(self):
         result = self.pipe.run(["down", self.path])

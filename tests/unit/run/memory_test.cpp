@@ -85,23 +85,64 @@ TEST_F(MemoryTest, KeepsOutputsBySettingsAndNotesByPipeline) {
   EXPECT_EQ(SettingsMemory(folder, known.folder(here), redactor).remembered("push").size(), 2U);
   EXPECT_EQ(known.standing().size(), 2U);
   known.end(there);
-  EXPECT_EQ(known.standing(), std::vector<Value::Map>{here});
+  ASSERT_EQ(known.standing().size(), 1U);
+  EXPECT_EQ(known.standing().front().settings, here);
   EXPECT_TRUE(known.has(there));
+}
+
+TEST_F(MemoryTest, SettingsStandAsLongAsSomethingMadeWithThemIsRemembered) {
+  KnownSettings known(folder);
+  const Value::Map settings{{"name", "a"}};
+  known.begin(settings);
+  EXPECT_TRUE(known.has(settings)) << "a run may be killed";
+  EXPECT_TRUE(known.standing().empty());
+  SettingsMemory memory(folder, known.folder(settings), redactor);
+  EXPECT_EQ(memory.remember("run[\"a.b\"]", "container c", "abc"), "");
+  EXPECT_EQ(memory.remember("run[\"a.b\"]", "data volume v", "volume"), "");
+  EXPECT_EQ(known.left(settings), KnownSettings::Left::things);
+  ASSERT_EQ(known.standing().size(), 1U);
+  EXPECT_FALSE(known.standing().front().only_data);
+  // Another run forgets it.
+  const Value::Map other{{"name", "b"}};
+  SettingsMemory(folder, known.folder(other), redactor).remember("run[\"a.b\"]", "container c", {});
+  EXPECT_EQ(known.left(settings), KnownSettings::Left::data);
+  ASSERT_EQ(known.standing().size(), 1U);
+  EXPECT_TRUE(known.standing().front().only_data);
+  EXPECT_EQ(memory.remember("run[\"a.b\"]", "data volume v", {}), "");
+  EXPECT_EQ(known.left(settings), KnownSettings::Left::nothing);
+  EXPECT_TRUE(known.standing().empty());
+  EXPECT_TRUE(known.has(settings));
+}
+
+TEST_F(MemoryTest, SettingsThatMadeNothingAreAsIfTheyHadNotBeenRunWith) {
+  KnownSettings known(folder);
+  const Value::Map settings{{"name", "a"}};
+  known.made_nothing(settings);
+  known.begin(settings);
+  known.made_nothing(settings);
+  EXPECT_FALSE(known.has(settings));
+  known.begin(settings);
+  EXPECT_TRUE(known.has(settings));
 }
 
 TEST_F(MemoryTest, ForgetsFirstTheSettingsThatWereTakenBack) {
   KnownSettings known(folder);
   const auto numbered = [](std::size_t n) { return Value::Map{{"n", static_cast<std::int64_t>(n)}}; };
+  const auto count = [&] {
+    std::size_t all = 0;
+    for (std::size_t n = 0; n <= KnownSettings::kKept + 1; ++n) all += known.has(numbered(n)) ? 1 : 0;
+    return all;
+  };
   for (std::size_t n = 0; n < KnownSettings::kKept; ++n) known.begin(numbered(n));
   known.end(numbered(5));
   known.begin(numbered(KnownSettings::kKept));
   EXPECT_FALSE(known.has(numbered(5)));
-  EXPECT_EQ(known.standing().size(), KnownSettings::kKept);
+  EXPECT_EQ(count(), KnownSettings::kKept);
   const std::filesystem::path note = known.folder(numbered(7)) / "settings.json";
   std::filesystem::last_write_time(note, std::filesystem::last_write_time(note) - std::chrono::hours(1));
   known.begin(numbered(KnownSettings::kKept + 1));
   EXPECT_FALSE(known.has(numbered(7)));
-  EXPECT_EQ(known.standing().size(), KnownSettings::kKept);
+  EXPECT_EQ(count(), KnownSettings::kKept);
 }
 
 TEST_F(MemoryTest, OnlyOneHoldsTheLock) {
