@@ -66,16 +66,17 @@ class SecretReader {
       return report("a source of a secret is a table with one key");
     read_.check_keys(tree, "a source of a secret", kSourceKeys, {.hides_line = true});
     SecretSource source;
-    const Tree *value = nullptr;
-    if ((value = tree.find("command")) != nullptr) {
+    const Tree *command = tree.find("command"), *variable = tree.find("env"), *file = tree.find("file");
+    if (command != nullptr) {
       source.kind = SecretSource::Kind::command;
-      source.command = read_.texts(*value, "command");
-    } else if ((value = tree.find("env")) != nullptr) {
+      source.command = read_.texts(*command, "command");
+    } else if (variable != nullptr) {
       source.name = read_.text(tree, "env");
-    } else if ((value = tree.find("file")) != nullptr) {
+    } else if (file != nullptr) {
       source.kind = SecretSource::Kind::file;
       source.name = read_.text(tree, "file");
     }
+    const Tree *value = command != nullptr ? command : variable != nullptr ? variable : file;
     if (!source.name.empty() || !source.command.empty()) {
       secret.from.push_back(std::move(source));
     } else if (value != nullptr &&

@@ -11,8 +11,9 @@
 
 namespace pipes {
 
-/// How long a step that was asked to stop may take, before SIGTERM and then SIGKILL: the second is what engines
-/// give a container, as the step may be putting one back. Whoever can't wait presses Ctrl-C once more.
+/// How long a step that was asked to stop may take, before SIGTERM and then SIGKILL: the second is what
+/// engines give a container, as the step may be putting one back. Whoever can't wait presses Ctrl-C once
+/// more.
 struct Grace {
   Millis before_term{3000}, before_kill{10000};
 };
