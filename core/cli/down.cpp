@@ -27,17 +27,32 @@ bool is_known(const Plan &plan) {
   return known.has(Redactor(plan.secret_values).map(settings_of(plan))) || known.standing().empty();
 }
 
-/// The one thing that stands, if no settings were given that say otherwise. Anything else would take back
-/// nothing, or half of what was made with other settings. Throws Error with what there is.
-std::vector<std::pair<std::string, std::string>> only_settings(const Plan &plan) {
-  const std::vector<KnownSettings::Standing> standing =
-      KnownSettings(memory_folder(plan.name, plan.file)).standing();
+/// What takes those back, a line each.
+std::string down_commands(const Plan &plan, const std::vector<KnownSettings::Standing> &standing) {
   std::string commands;
   for (std::size_t i = 0; i < std::min(kShown, standing.size()); ++i) {
     commands += "\n    " + down_command(plan.file, standing[i].settings);
     if (standing[i].only_data) commands += " --data   # only data is left";
   }
   if (standing.size() > kShown) commands += fmt::format("\n    and {} more", standing.size() - kShown);
+  return commands;
+}
+
+/// After a default run that failed half-way and one with other settings, `down` is likely to mean both.
+void tell_what_stands(const Plan &plan) {
+  std::vector<KnownSettings::Standing> others = KnownSettings(memory_folder(plan.name, plan.file)).standing();
+  const Value::Map own = Redactor(plan.secret_values).map(settings_of(plan));
+  std::erase_if(others, [&](const auto &one) { return one.only_data || one.settings == own; });
+  if (others.empty()) return;
+  print_error(fmt::format("made with other settings, and still there:{}\n", down_commands(plan, others)));
+}
+
+/// The one thing that stands, if no settings were given that say otherwise. Anything else would take back
+/// nothing, or half of what was made with other settings. Throws Error with what there is.
+std::vector<std::pair<std::string, std::string>> only_settings(const Plan &plan) {
+  const std::vector<KnownSettings::Standing> standing =
+      KnownSettings(memory_folder(plan.name, plan.file)).standing();
+  const std::string commands = down_commands(plan, standing);
   if (standing.size() > 1 || !settings_of(plan).empty()) {
     throw Error(
         Exit::usage,
@@ -65,7 +80,10 @@ int run(const Words &words) {
     file.given.set = only_settings(*plan);
     plan = file.read();
   }
-  return plan ? exit_code(file.execute(*plan)) : file.code;
+  if (!plan) return file.code;
+  const int code = exit_code(file.execute(*plan));
+  if (how.detail != Detail::quiet && how.output != OutputMode::json) tell_what_stands(*plan);
+  return code;
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 
 /// Under which it is remembered which names of images the engine has for that container only: a line each.
 std::string given_key(const std::string &container) {
-  return "given " + container;
+  return "images for " + container;
 }
 
 void give_image(Job &job) {

@@ -253,7 +253,9 @@ class PlanAndDown(CliCase):
 
     def test_only_what_stands_is_listed(self):
         path, (one, two) = self.two_settings()
-        self.assert_code(self.pipe.run(["down", path, "--set", f"file={one}"]), 0)
+        result = self.pipe.run(["down", path, "--set", f"file={one}"])
+        self.assert_code(result, 0)
+        self.assert_says(result.err, f"made with other settings, and still there:\n    pipe down {path} --set 'file={two}'\n")
         result = self.pipe.run(["down", path, "--set", "file=/nowhere"])
         self.assert_code(result, 2)
         self.assertNotIn(str(one), result.err)
