@@ -78,9 +78,9 @@ class Manners(StepTest):
         self.step("pull", image=f"{registry.address}/many:1")
         self.assertLessEqual(registry.most, 5)
         quiet = self.registry()
-        quiet.slow = 0.2  # so long that all are under way at once, however slow they begin
+        quiet.slow = 0.05
         self.other_pipe("other").step("pull", image=f"{quiet.address}/many:1")
-        self.assertGreater(quiet.most, 5)
+        self.assertGreaterEqual(quiet.most, 8)
 
     def test_says_when_few_pulls_are_left(self):
         registry = self.registry()

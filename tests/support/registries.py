@@ -344,6 +344,8 @@ class Scripted(_Server):
                 pass
 
         class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = 64  # with 5, the greetings of more connections at once are lost for a second
+
             def handle_error(self, *_):  # a TLS greeting to a plain port, a certificate that is refused
                 pass
 
