@@ -134,8 +134,8 @@ class Api:
         self.socket = pathlib.Path(socket_path)
         self.host = f"unix://{socket_path}"
 
-    def api(self, method, path, body=None, raw=None, version="v1.41"):
-        """The answer as JSON (or None); AssertionError with the engine's message unless it is 2xx or 304."""
+    def text(self, method, path, body=None, raw=None, version="v1.41"):
+        """The answer; AssertionError with the engine's message unless it is 2xx or 304."""
         connection = UnixConnection(self.socket)
         try:
             data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
@@ -147,8 +147,12 @@ class Api:
             connection.close()
         if answer.status != 304 and not 200 <= answer.status < 300:
             raise AssertionError(f"{method} {path} -> {answer.status} {text}")
+        return text
+
+    def api(self, method, path, body=None, **options):
+        """The answer of `text` as JSON, or None."""
         with contextlib.suppress(json.JSONDecodeError):
-            return json.loads(text)
+            return json.loads(self.text(method, path, body, **options))
         return None
 
     def load(self, archive):
@@ -157,6 +161,12 @@ class Api:
     def containers(self):
         """Name -> summary, of all containers."""
         return {c["Names"][0].lstrip("/"): c for c in self.api("GET", "/containers/json?all=1")}
+
+    def events(self, *containers):
+        """What happened to containers so far, in order: (action, ID)."""
+        filters = urllib.parse.quote(json.dumps({"container": list(containers)}))
+        lines = self.text("GET", f"/events?since=0&until={time.time()}&filters={filters}").splitlines()
+        return [(event["Action"], event["Actor"]["ID"]) for event in map(json.loads, lines)]
 
     def inspect(self, name):
         return self.api("GET", f"/containers/{name}/json")
