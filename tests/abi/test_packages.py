@@ -72,7 +72,7 @@ class Packages(unittest.TestCase):
         for name in self.files:
             self.assertRegex(said, rf"(?m)^Inst {name} ")
         depends = call("dpkg-deb", "-f", self.files["pipe"], "Depends")
-        for library in ("libc6", "libcurl4", "libboost-program-options"):
+        for library in ("libc6", "libcurl4", "libfmt9"):
             self.assertIn(library, depends)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root installs packages")
