@@ -1,12 +1,11 @@
 """`pipe run`: order, failure, retries, finally, rollback, outputs, events, journal."""
 
 import json
-import os
 import time
 import unittest
 
 from cli_case import CliCase
-from pipe import normalised
+from pipe import AS_PERMITTED, normalised
 
 
 class Run(CliCase):
@@ -49,16 +48,11 @@ class Run(CliCase):
 
         values = self.pipe.write("values.toml", 'text = "y"\n')
         values.chmod(0)
-        for folder in (self.folder, self.pipe.state, self.pipe.state / "pipe"):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o777)
-        # Root may read everything.
-        someone = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-        process = self.pipe.start(["run", path, "--var-file", values], text=True, **someone)
-        out, err = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 3, err)
-        self.assert_says(err, str(values), "Permission denied", "help:")
-        self.assertEqual(out, "")
+        self.pipe.before = AS_PERMITTED
+        denied = self.run_file(path, "--var-file", values)
+        self.assert_code(denied, 3)
+        self.assert_says(denied.err, str(values), "Permission denied", "help:")
+        self.assertEqual(denied.out, "")
 
     def test_an_unknown_variable(self):
         path = self.pipeline('[vars.text]\ndefault = "x"\n[[step]]\nuses = "noop"\n')

@@ -14,6 +14,7 @@ import unittest
 import test_pipelines as pipelines
 import test_secure as secure
 from engines import MountNamespace, wait_for_engine
+from pipe import SOURCE
 
 NAME, UID = "pipe-rootless", 60123
 LINES = {"passwd": f"{NAME}:x:{UID}:{UID}::/nowhere:/bin/sh\n", "group": f"{NAME}:x:{UID}:\n",
@@ -40,6 +41,11 @@ class Rootless(pipelines.Podman):
             node.chmod(0o666)
             mounts[node] = f"/dev/{device}"
         cls.files = {str(place): file for file, place in mounts.items()}
+        # A folder that the user may not enter (/root) would hide this checkout: one with nothing else in it stands there.
+        if closed := next((folder for folder in reversed(SOURCE.parents) if not folder.stat().st_mode & 0o001), None):
+            way = root / "way"
+            (way / SOURCE.relative_to(closed)).mkdir(parents=True)
+            mounts |= {SOURCE: way / SOURCE.relative_to(closed), way: closed}
         words = cls.enterClassContext(MountNamespace(mounts)).words
         cls.before = [*words, "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--"]
         super().setUpClass()

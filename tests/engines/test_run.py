@@ -1,13 +1,12 @@
 """The step `run` against engines that are not there, or that only play one: Docker 29's rules, errors, wrong answers."""
 
 import json
-import os
 import subprocess
 import unittest
 import urllib.parse
 
 from engines import FakeEngine
-from pipe import PROGRAM
+from pipe import AS_PERMITTED
 from run_case import RunCase
 
 ID = "sha256:" + "1" * 64
@@ -56,20 +55,12 @@ class NoEngine(FakeCase):
         self.fake({}, headers={"Api-Version": "no version"})
         self.assertIn("no version of the Docker Engine API", self.fails())
 
-    @unittest.skipIf(os.geteuid() != 0, "root lets another user try")
     def test_a_socket_that_may_not_be_used(self):
-        fake = self.fake()
-        fake.socket.chmod(0o600)
-        fake.folder.chmod(0o755)
-        env = {**self.pipe.env, "HOME": "/nonexistent", "XDG_STATE_HOME": str(self.folder / "theirs")}
-        (self.folder / "theirs").mkdir(mode=0o777)
-        (self.folder / "theirs").chmod(0o777)
-        self.folder.chmod(0o755)
-        command = [str(PROGRAM), "step", "run", "--image", "a:1", "--name", "aa", "--engine", fake.host]
-        result = subprocess.run(command, env=env, user=65534, group=65534, extra_groups=[], capture_output=True, text=True, cwd="/")
-        self.assertEqual(result.returncode, 1, result)
-        self.assertIn("no permission to use the engine's socket", result.stderr)
-        self.assertIn("docker", result.stderr)
+        self.fake().socket.chmod(0)
+        self.pipe.before = AS_PERMITTED
+        said = self.fails()
+        self.assertIn("no permission to use the engine's socket", said)
+        self.assertIn("docker", said)
 
 
 class Contexts(FakeCase):

@@ -1,13 +1,11 @@
 """`pipe doctor`, on machines that are well and ill."""
 
 import json
-import os
 import socket
-import subprocess
 import unittest
 
 from engines import FakeEngine
-from pipe import PROGRAM
+from pipe import AS_PERMITTED
 from registries import Registry
 from steps import StepTest
 
@@ -89,19 +87,11 @@ class Doctor(StepTest):
         self.assertIn("docker-credential-nowhere", seen[-1]["seen"])
 
     def test_a_store_that_cannot_be_written(self):
-        if os.getuid() == 0:
-            nobody = {"user": 65534, "group": 65534}
-        else:
-            nobody = {}
-        self.folder.chmod(0o755)
         sealed = self.folder / "sealed"
         sealed.mkdir(mode=0o555)
-        done = subprocess.run(
-            [PROGRAM, "doctor", "--output", "json", "localhost:1"], capture_output=True, text=True,
-            env={**self.pipe.env, "PIPE_STORE": str(sealed / "store"), "HOME": "/nowhere"}, cwd="/", **nobody,
-        )  # fmt: skip
-        found = self.about(json.loads(done.stdout)["findings"], "store")
-        self.assertEqual(found["state"], "fault", done)
+        self.pipe.before = AS_PERMITTED
+        found = self.about(self.doctor("localhost:1", env={"PIPE_STORE": sealed / "store"}), "store")
+        self.assertEqual(found["state"], "fault", found)
         self.assertIn(f"{sealed} cannot be written", found["seen"])
         self.assertIn("chown", found["remedy"])
 

@@ -212,7 +212,7 @@ class MountNamespace:
         self.folders = folders
 
     def __enter__(self):
-        mounts = "".join(f"mount --bind '{folder}' '{place}' && " for folder, place in self.folders.items())
+        mounts = "".join(f"mount --rbind '{folder}' '{place}' && " for folder, place in self.folders.items())
         self.process = subprocess.Popen(["unshare", "--mount", "sh", "-c", mounts + "echo && exec sleep infinity"],
                                         stdout=subprocess.PIPE)  # fmt: skip
         assert self.process.stdout.readline() == b"\n", "the folders can't be mounted"

@@ -11,6 +11,10 @@ BUILD = pathlib.Path(os.environ.get("PIPE_BUILD_DIR", SOURCE / "build/dev"))
 PROGRAM = BUILD / "bin/pipe"
 TEST_PLUGINS = BUILD / "test-plugins"
 
+# Words before a command that hold root, too, to what files permit. Another user might not even reach this checkout.
+_CAPABILITIES = "-dac_override,-dac_read_search"
+AS_PERMITTED = ["setpriv", f"--inh-caps={_CAPABILITIES}", f"--bounding-set={_CAPABILITIES}", "--"] if os.geteuid() == 0 else []
+
 # What would reach outside the test: the state, stores, engines and credentials of whoever runs it.
 _FOREIGN = re.compile(
     r"^(PIPE_(?!SOURCE_DIR|BUILD_DIR)|XDG_|DOCKER_|CONTAINER_|CONTAINERS_|REGISTRY_|GITHUB_|SSL_CERT_|[a-z]+_proxy$|[A-Z]+_PROXY$)"
