@@ -21,9 +21,9 @@ set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "set up private container registries, an
  Runs pipelines of steps that pull, tag, push, run and verify, and is safe to run again.")
 set(CPACK_DEBIAN_SDK_PACKAGE_NAME pipe-dev)
 set(CPACK_DEBIAN_SDK_PACKAGE_SECTION libdevel)
-# What `find_package(pipe)` looks for.
+# What builds a plugin, and what `find_package(pipe)` looks for.
 set(CPACK_DEBIAN_SDK_PACKAGE_DEPENDS
-  "pipe (= ${PROJECT_VERSION}), cmake, pkg-config, libcurl4-openssl-dev, libssl-dev, libtomlplusplus-dev, libfmt-dev, libisal-dev, libzstd-dev")
+  "pipe (= ${PROJECT_VERSION}), g++, make, cmake, pkg-config, libcurl4-openssl-dev, libssl-dev, libtomlplusplus-dev, libfmt-dev, libisal-dev, libzstd-dev")
 set(CPACK_COMPONENT_SDK_DESCRIPTION "steps of one's own for pipe
  Headers, libraries and a template for plugins, with examples in C++ and C.")
 include(CPack)

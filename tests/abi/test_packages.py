@@ -71,9 +71,10 @@ class Packages(unittest.TestCase):
         said = call("apt-get", "install", "-s", "--no-install-recommends", *self.files.values())
         for name in self.files:
             self.assertRegex(said, rf"(?m)^Inst {name} ")
-        depends = call("dpkg-deb", "-f", self.files["pipe"], "Depends")
-        for library in ("libc6", "libcurl4", "libfmt9"):
-            self.assertIn(library, depends)
+        for name, needed in {"pipe": ("libc6", "libcurl4", "libfmt9"), "pipe-dev": ("g++", "make", "cmake")}.items():
+            depends = call("dpkg-deb", "-f", self.files[name], "Depends")
+            for package in needed:
+                self.assertRegex(depends, rf"(^| ){re.escape(package)}[, ]")
 
     @unittest.skipUnless(os.geteuid() == 0, "only root installs packages")
     def test_apt_installs_them_and_takes_them_away(self):

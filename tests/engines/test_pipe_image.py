@@ -6,7 +6,7 @@ import unittest
 
 from compiler import call
 from engines import Dockerd
-from pipe import BUILD, SOURCE
+from pipe import BUILD
 from registries import Registry
 from steps import StepTest
 
@@ -15,13 +15,14 @@ class PipeImage(StepTest):
     def test_it_moves_images_from_inside_a_container(self):
         prefix = self.folder / "prefix"
         call("cmake", "--install", BUILD, "--prefix", prefix)
+        pipeline = prefix / "share/pipe/pipelines" / "pipe-image.toml"
         archive = self.folder / "pipe.tar"
         words = [
             "--set", f"prefix={prefix}", "--set", f"archive={archive}", "--set", f"work={self.folder}/work",
         ]  # fmt: skip
-        made = self.said("run", SOURCE / "pipelines" / "pipe-image.toml", *words)
+        made = self.said("run", pipeline, *words)
         self.assertRegex(made, r"digest = sha256:[0-9a-f]{64}")
-        again = self.said("run", SOURCE / "pipelines" / "pipe-image.toml", *words)
+        again = self.said("run", pipeline, *words)
         digest = next(line for line in made.splitlines() if line.startswith("digest = "))
         self.assertIn(digest, again, "the same files give the same digest")
 
