@@ -61,7 +61,10 @@ class Install(unittest.TestCase):
 
     def test_the_list_of_an_earlier_installation_is_replaced(self):
         self.assertEqual(self.of_root.read_text(), "")
-        self.assertIn("/bin/pipe\n", (BUILD / "install_manifest.txt").read_text())
+        listed = (BUILD / "install_manifest.txt").read_text()
+        self.assertIn("/bin/pipe\n", listed)
+        call("cmake", "--install", BUILD, "--prefix", self.folder / "runtime", "--component", "runtime")
+        self.assertEqual((BUILD / "install_manifest.txt").read_text(), listed, "as ./dev package would have it")
 
     def program(self, *args):
         done = subprocess.run(
