@@ -1,5 +1,6 @@
 // gc: garbage collection of a Distribution registry in a container, safe against pushes that are under way.
 #include <pipe/engine/host.hpp>
+#include <pipe/engine/sharing.hpp>
 #include <pipe/oci/canary.hpp>
 #include <pipe/oci/params.hpp>
 #include <pipe/oci/repositories.hpp>
@@ -94,6 +95,7 @@ class Collection {
           fmt::format("{} is read-only, as a collection was killed: make it writable, and go on",
                       p_.container));
     const engine::Container container = maintenance_.container();
+    refuse_beside_another(container);
     const Findings found = look(container);
     const std::uint64_t bytes = size_of(container.id, container.spec, found);
     tell(found, bytes);
@@ -105,6 +107,7 @@ class Collection {
   void run() {
     end_what_was_killed();
     const engine::Container container = maintenance_.container();
+    refuse_beside_another(container);
     const Findings found = look(container);
     if (is_clean(found)) {
       tell(found, 0);
@@ -189,6 +192,17 @@ class Collection {
                       ? "is this a container of CNCF Distribution?"
                       : "mend what it names; `config` says which configuration it reads");
     return found;
+  }
+
+  /// Another registry on the same storage goes on writing meanwhile, and remembers blobs that are gone.
+  void refuse_beside_another(const engine::Container &container) {
+    for (const engine::Mount &mount : container.spec.mounts)
+      if (const auto others = engine::writers_beside(engine_, container.name, mount); !others.empty())
+        throw Error(
+            PIPE_E_INVALID,
+            fmt::format("{} writes to {} at {}, as {} does: what is pushed there meanwhile would be lost",
+                        others.front(), mount.source, mount.target, container.name),
+            fmt::format("stop {} first, and start it again afterwards", others.front()));
   }
 
   /// Distribution 2 takes the images of an index for untagged, and what refers to an image as well.

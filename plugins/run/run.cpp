@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <pipe/engine/local.hpp>
+#include <pipe/engine/sharing.hpp>
 
 #include <algorithm>
 #include <filesystem>
@@ -197,6 +198,19 @@ void report_differences(Run &run, const Decision &decision, const std::optional<
         current->name));
 }
 
+/// Two registries on one storage look well, until one of them deletes what the other believes to have.
+void warn_of_sharing(Job &job, const Decision &decision) {
+  if (decision.action == Action::nothing) return;
+  for (const engine::Mount &mount : job.spec.mounts) {
+    auto others = engine::writers_beside(job.engine, job.spec.name, mount);
+    std::erase(others, aside_name(job.spec.name));
+    if (others.empty()) continue;
+    job.run.warn(fmt::format(
+        "{} and {} both write to {} at {}: unless they are made for that, give {} a volume of its own",
+        fmt::join(others, ", "), job.spec.name, mount.source, mount.target, job.spec.name));
+  }
+}
+
 /// "image, ports, env.LOG"
 std::string fields_of(const Decision &decision) {
   std::string text;
@@ -220,6 +234,7 @@ void plan(Run &run, const Params &params) {
                                   {"image", current->image_id.substr(0, 19), newer->substr(0, 19)});
     }
   report_differences(run, decision, current);
+  warn_of_sharing(job, decision);
   switch (decision.action) {
     case Action::nothing:
       run.verdict(Verdict::up_to_date, fmt::format("{} is {}", params.name, current->state));
@@ -259,6 +274,7 @@ void run(Run &run, const Params &params) {
     }
   }
   report_differences(run, decision, current);
+  warn_of_sharing(job, decision);
   const engine::Container container = carry_out(job, decision, current);
   engine::remove_stale_secrets(engine, params.name, container.spec.mounts);
   engine.keep_in_sight(container);
@@ -287,31 +303,14 @@ void run(Run &run, const Params &params) {
   run.output("engine", engine_output(params, engine.version(), endpoint));
 }
 
-bool is_within(const std::string &path, const std::string &folder) {
-  return path == folder || path.starts_with(folder + "/");
-}
-
-/// The name of a container that has this data, or a part of it; empty if none has.
-std::string user_of(engine::Engine &engine, const engine::Mount &data) {
-  for (const engine::Container &listed : engine.containers()) {
-    const auto container = engine.container(listed.name);
-    if (!container) continue;
-    for (const engine::Mount &mount : container->spec.mounts)
-      if (mount.type == data.type &&
-          (is_within(mount.source, data.source) || is_within(data.source, mount.source)))
-        return listed.name;
-  }
-  return {};
-}
-
 /// Data that `run` made: only when asked for, and only once no container uses it. Gives what is gone.
 std::vector<std::string> remove_data(Run &run, engine::Engine &engine, const engine::ContainerSpec &spec) {
   std::vector<std::string> removed;
   for (const engine::Mount &mount : spec.mounts) {
     const auto made = run.recall(mount_key(mount));
     if (!made) continue;
-    if (const std::string user = user_of(engine, mount); !user.empty()) {
-      run.warn(fmt::format("{} stays, as the container {} uses it", mount.source, user));
+    if (const auto users = engine::containers_with(engine, mount); !users.empty()) {
+      run.warn(fmt::format("{} stays, as the container {} uses it", mount.source, users.front().name));
       continue;
     }
     if (*made == "volume") {

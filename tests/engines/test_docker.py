@@ -187,6 +187,22 @@ class Data(DockerCase):
         self.run_pipeline("down", **other)
         self.assertNotIn(other["name"], docker.containers())
 
+    def test_a_second_one_that_writes_to_the_same_data_is_warned_of(self):
+        said = f"{self.name} and {self.name}-2 both write to "
+        for data in (self.name + "-data", self.folder / "data"):
+            first = {"volumes": [f"{data}:/data"]}
+            second = {**first, "name": f"{self.name}-2", "ports": []}
+            self.addCleanup(self.clean_up, second["name"])
+            self.run_pipeline(**first)
+            self.assertIn(f"{said}{data} at /data", self.run_pipeline("plan", **second))
+            self.assertNotIn(said, self.run_pipeline("plan", **{**second, "volumes": [f"{data}:/elsewhere"]}))
+            self.assertNotIn(said, self.run_pipeline("plan", **{**second, "volumes": [f"{data}:/data:ro"]}))
+            self.assertIn(f"{said}{data} at /data", self.run_pipeline(**second))
+            self.assertNotIn(" both write to ", self.run_pipeline(**first))
+            self.run_pipeline("down", "--data", **second)
+            self.run_pipeline("down", "--data", **first)
+            self.assertNotIn(said, self.run_pipeline("plan", **second))
+
     def test_data_in_a_volume_without_a_name_goes_over(self):
         archive = self.folder / "volume.tar"
         service_archive(archive, volumes=["/data"])

@@ -163,6 +163,16 @@ class GcCase:
         self.fails("still takes pushes|takes no pushes|can't|refused", registry=f"localhost:{free_port()}")
         self.assert_serves()
 
+    def test_beside_another_registry_on_the_same_storage_it_collects_nothing(self):
+        self.make_garbage()
+        other = self.name + "-2"
+        self.addCleanup(self.remove, other)
+        self.start(name=other, ports=[f"127.0.0.1:{free_port()}:5000"])
+        self.fails(f"{other} writes to {self.data} at /var/lib/registry, as {self.name} does", f"stop {other} first")
+        self.assertTrue(self.has(OLD))
+        self.remove(other)
+        self.assertGreater(self.gc()["blobs"], 0)
+
     def test_killed_while_read_only_the_next_run_ends_it(self):
         self.make_garbage()
         process = self.start_until_read_only()
