@@ -206,6 +206,18 @@ Earlier earlier_of(const engine::Container &aside, const engine::Container *succ
   return earlier;
 }
 
+/// Done with the container that was set aside. What someone else made can't be made again from a pipeline.
+void retire(Job &job, const engine::Container &old) {
+  if (is_made_by_pipe(old)) return discard(job.engine, {old.id, old.spec.mounts});
+  const std::string kept = kept_name(job.engine, job.params.name);
+  job.engine.rename(old.id, kept);
+  if (restarts(old.spec.restart) && !job.engine.set_restart(old.id, "no"))
+    job.run.warn(
+        fmt::format("{} still has the restart policy {}, which this engine can't change: remove it before it "
+                    "is started again, at the port of {}",
+                    kept, old.spec.restart, job.params.name));
+}
+
 /// Whether what a killed run put in place does its work, so that what it replaced is needed no more.
 bool works(Job &job, const engine::Container &current) {
   if (!is_running(current)) return false;
@@ -225,6 +237,18 @@ bool works(Job &job, const engine::Container &current) {
 
 std::string aside_name(const std::string &name) {
   return name + ".replaced-by-pipe";
+}
+
+std::string kept_name(engine::Engine &engine, const std::string &name) {
+  const std::string kept = name + ".before-pipe";
+  int number = 1;
+  std::string free = kept;
+  while (engine.container(free)) free = fmt::format("{}-{}", kept, ++number);
+  return free;
+}
+
+bool is_made_by_pipe(const engine::Container &container) {
+  return container.spec.labels.contains(std::string(engine::kTokenLabel));
 }
 
 engine::Container make(Job &job) {
@@ -269,7 +293,7 @@ engine::Container replace(Job &job, const engine::Container &old) {
     }
     throw;
   }
-  discard(job.engine, {old.id, old.spec.mounts});
+  retire(job, old);
   return container;
 }
 
@@ -279,14 +303,14 @@ std::optional<engine::Container> settle(Job &job) {
   if (current && current->seen_earlier) return current;  // noted only once all was done
   const auto aside = job.engine.container(aside_name(name));
   if (!aside) return current;
-  if (current && !current->spec.labels.contains(std::string(engine::kTokenLabel))) {
+  if (current && !is_made_by_pipe(*current)) {
     job.run.warn(
         fmt::format("{} is left over from an earlier run: remove it when you need it no more", aside->name));
     return current;
   }
   job.run.info(fmt::format("an earlier run was stopped while it replaced {}: going on from there", name));
   if (current && works(job, *current)) {
-    discard(job.engine, {aside->id, aside->spec.mounts});
+    retire(job, *aside);
     return job.engine.container(name);
   }
   const Earlier earlier = earlier_of(*aside, current ? &*current : nullptr);

@@ -7,13 +7,17 @@ namespace run_step {
 
 /// The name that a container has while the one that takes its place is not ready yet.
 std::string aside_name(const std::string &name);
+/// The name that a container of someone else keeps, stopped, once another has taken its place.
+std::string kept_name(engine::Engine &, const std::string &name);
+bool is_made_by_pipe(const engine::Container &);
 
 /// Makes the container that is wanted, starts it and waits until it is ready; where it does not get there it
 /// is removed. Throws why, with its last log lines.
 engine::Container make(Job &);
 
-/// The same with `old` set aside until then, and removed after. If the new one does not get there (or the
-/// step is told to stop), `old` is put back and started, and the error says so.
+/// The same with `old` set aside until then, and after that removed, or kept if someone else made it. If the
+/// new one does not get there (or the step is told to stop), `old` is put back and started, and the error
+/// says so.
 engine::Container replace(Job &, const engine::Container &old);
 
 /// Finishes or takes back what a run that was killed left half done; returns the container there is then.

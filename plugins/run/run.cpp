@@ -189,13 +189,13 @@ std::string place_of(const engine::Container &container, const engine::Version &
                      any_address(port->host_ip) ? " and all other addresses" : "");
 }
 
-/// Names what differs; and says so where a container goes that nobody can make again from its pipeline.
-void report_differences(Run &run, const Decision &decision, const std::optional<engine::Container> &current) {
-  for (const auto &[name, before, after] : decision.differences) run.diff(name, before, after);
-  if (decision.action == Action::replace && !current->spec.labels.contains(std::string(engine::kTokenLabel)))
-    run.warn(fmt::format(
-        "{} was made by someone else: it is replaced, and what it wrote outside its volumes goes with it",
-        current->name));
+/// Names what differs; and says so where a container gives way that nobody can make again from its pipeline.
+void report_differences(Job &job, const Decision &decision, const std::optional<engine::Container> &current) {
+  for (const auto &[name, before, after] : decision.differences) job.run.diff(name, before, after);
+  if (decision.action == Action::replace && !is_made_by_pipe(*current))
+    job.run.warn(
+        fmt::format("{} was made by someone else: another takes its place, and it is kept, stopped, as {}",
+                    job.spec.name, kept_name(job.engine, job.spec.name)));
 }
 
 /// Two registries on one storage look well, until one of them deletes what the other believes to have.
@@ -233,7 +233,7 @@ void plan(Run &run, const Params &params) {
       decision.differences.insert(decision.differences.begin(),
                                   {"image", current->image_id.substr(0, 19), newer->substr(0, 19)});
     }
-  report_differences(run, decision, current);
+  report_differences(job, decision, current);
   warn_of_sharing(job, decision);
   switch (decision.action) {
     case Action::nothing:
@@ -273,7 +273,7 @@ void run(Run &run, const Params &params) {
       decision = decide(job, current);
     }
   }
-  report_differences(run, decision, current);
+  report_differences(job, decision, current);
   warn_of_sharing(job, decision);
   const engine::Container container = carry_out(job, decision, current);
   engine::remove_stale_secrets(engine, params.name, container.spec.mounts);
@@ -342,14 +342,14 @@ bool remove_container(Run &run, engine::Engine &engine, const std::string &name,
   const auto current = engine.container(name);
   const auto aside = engine.container(aside_name(name));
   const bool ours = current && made_by(*current) == token;
-  if (current && !ours && !made_by(*current).empty())
+  if (current && !ours && is_made_by_pipe(*current))
     run.warn(fmt::format("{} was made by another run since, and stays", name));
   if (ours) remove(*current);
-  if (aside && !made_by(*aside).empty())
+  if (aside && is_made_by_pipe(*aside))
     remove(*aside);
   else if (aside && (ours || !current))
     run.info(put_back(engine, *aside, name));
-  return ours || (aside && !made_by(*aside).empty());
+  return ours || (aside && is_made_by_pipe(*aside));
 }
 
 /// Networks that `run` made, once nothing is in them. Gives those that are gone.

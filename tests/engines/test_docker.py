@@ -94,20 +94,37 @@ class Converges(DockerCase):
         self.assertNotEqual(after["id"], made["Id"])
         self.assertEqual(get(self.port), "{}")
 
-    def test_one_that_someone_else_made_is_taken_over(self):
-        image = "pipe.test/theirs:1"
+    def make_theirs(self, image):
         docker.load(self.archive_with_name(image))
         theirs = docker.api("POST", f"/containers/create?name={self.name}", {
             "Image": image, "Env": ["MORE=1"], "ExposedPorts": {"5000/tcp": {}},
-            "HostConfig": {"PortBindings": {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(self.port)}]}},
-        })  # fmt: skip
-        docker.api("POST", f"/containers/{theirs['Id']}/start")
-        self.assertEqual(self.step(image=f"docker-daemon:{image}")["id"], theirs["Id"])
-        changes, said = {"image": f"docker-daemon:{image}", "user": "1:1"}, "was made by someone else: it is replaced"
-        self.assertIn(said, self.run_pipeline("plan", **changes))
-        self.assertIn(said, self.run_pipeline(**changes))
-        self.assertNotEqual(docker.inspect(self.name)["Id"], theirs["Id"])
-        self.assertNotIn(said, self.run_pipeline(**{**changes, "user": "2:2"}))  # this one was made by it
+            "HostConfig": {"PortBindings": {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(self.port)}]},
+                           "RestartPolicy": {"Name": "always"}},
+        })["Id"]  # fmt: skip
+        docker.api("POST", f"/containers/{theirs}/start")
+        return theirs
+
+    def test_one_that_someone_else_made_is_taken_over(self):
+        image = "pipe.test/theirs:1"
+        theirs = self.make_theirs(image)
+        self.assertEqual(self.step(image=f"docker-daemon:{image}", restart="always")["id"], theirs)
+
+    def test_one_that_someone_else_made_and_that_differs_is_kept(self):
+        image, kept = "pipe.test/theirs:1", self.name + ".before-pipe"
+        changes = {"image": f"docker-daemon:{image}", "user": "1:1"}
+        for name in (kept, kept + "-2"):
+            self.addCleanup(self.clean_up, name)
+            theirs = self.make_theirs(image)
+            said = f"was made by someone else: another takes its place, and it is kept, stopped, as {name}"
+            self.assertIn(said, self.run_pipeline("plan", **changes))
+            self.assertIn(said, self.run_pipeline(**changes))
+            self.assertNotEqual(self.inspect()["Id"], theirs)
+            there = docker.inspect(name)
+            self.assertEqual((there["Id"], there["State"]["Status"]), (theirs, "exited"))
+            self.assertEqual(there["HostConfig"]["RestartPolicy"]["Name"], "no")
+            self.assertNotIn("someone else", self.run_pipeline(**{**changes, "user": "2:2"}))  # this one was made by it
+            self.run_pipeline("down", **changes)
+            self.assertEqual(docker.inspect(name)["Id"], theirs)
 
     def archive_with_name(self, name):
         path = self.folder / "named.tar"
