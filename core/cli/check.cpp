@@ -31,7 +31,7 @@ int run(const Words &words) {
   bool valid = true;
   for (const std::string &named : args->words()) {
     const std::string file = pipeline_file(named);
-    PlanOutcome outcome = make_plan(file, inputs(*args), plugins, false);
+    PlanOutcome outcome = make_plan(file, inputs(*args), plugins, SecretNeed::placeholder);
     valid = valid && outcome.plan.has_value();
     all.insert(all.end(), outcome.diagnostics.begin(), outcome.diagnostics.end());
     if (format != "json" && outcome.diagnostics.empty() && outcome.plan)

@@ -84,7 +84,7 @@ int run(const Words &words) {
 
   const std::string &file = args->words()[1];
   PluginRegistry plugins = registry(*args);
-  const PlanOutcome outcome = make_plan(file, inputs(*args), plugins, false);
+  const PlanOutcome outcome = make_plan(file, inputs(*args), plugins, SecretNeed::placeholder);
   print_diagnostics(outcome.diagnostics, Ci::none);
   if (!outcome.plan) return static_cast<int>(invalid_code(outcome.diagnostics));
   Diagnostics said_already;

@@ -32,7 +32,7 @@ int run(const Words &words) {
   const std::string form = args->value("format").value_or("text");
   const std::string file = one_file(*args);
   PluginRegistry plugins = registry(*args);
-  const PlanOutcome outcome = make_plan(file, inputs(*args), plugins, false);
+  const PlanOutcome outcome = make_plan(file, inputs(*args), plugins, SecretNeed::placeholder);
   print_diagnostics(outcome.diagnostics, Ci::none);
   if (!outcome.plan) return static_cast<int>(invalid_code(outcome.diagnostics));
   print(drawn(step_graph(outcome.plan->name, described_steps(*outcome.plan, {}, true)), form));

@@ -161,10 +161,13 @@ FileSession::FileSession(std::string file, Inputs inputs, const SessionOptions &
       session_(options),
       file_(std::move(file)),
       output_(options.output),
+      secrets_(options.operation == Operation::undo ? SecretNeed::helpful : SecretNeed::needed),
       plugins_(registry(options.plugin_path)) {}
 
 std::optional<Plan> FileSession::read() {
-  PlanOutcome outcome = make_plan(file_, given, plugins_, true);
+  PlanOutcome outcome = make_plan(file_, given, plugins_, secrets_);
+  if (std::exchange(has_read_, true))  // its warnings were shown the first time
+    std::erase_if(outcome.diagnostics, [](const Diagnostic &d) { return d.warning; });
   print_diagnostics(outcome.diagnostics, output_ == OutputMode::github ? Ci::github : Ci::none);
   if (!outcome.plan) code = static_cast<int>(invalid_code(outcome.diagnostics));
   return std::move(outcome.plan);

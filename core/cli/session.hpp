@@ -54,6 +54,8 @@ class FileSession {
   Session session_;  // before anything is read
   std::string file_;
   OutputMode output_;
+  SecretNeed secrets_;
+  bool has_read_ = false;
   PluginRegistry plugins_;
 };
 

@@ -175,8 +175,9 @@ std::optional<std::string> read_source(const SecretSource &source) {
 }
 
 std::optional<std::string> resolve(const Pipeline &pipeline, const SecretDeclaration &secret,
-                                   Diagnostics &diagnostics) {
+                                   bool must_be_there, Diagnostics &diagnostics) {
   Diagnostic problem = diagnose(pipeline.source, secret.spot, "missing-secret", "");
+  problem.warning = !must_be_there;
   std::string tried;
   for (const SecretSource &source : secret.from) {
     try {
@@ -195,7 +196,9 @@ std::optional<std::string> resolve(const Pipeline &pipeline, const SecretDeclara
   problem.message = fmt::format("secret `{}` is nowhere to be found", secret.name);
   if (!secret.description.empty()) problem.notes.push_back(secret.description);
   problem.notes.push_back("looked in: " + tried);
-  problem.help = remedy(secret.from.front()) + "; a pipeline that can do without says `optional = true`";
+  problem.help =
+      remedy(secret.from.front()) + (must_be_there ? "; a pipeline that can do without says `optional = true`"
+                                                   : ", or what only it opens stays as it is");
   diagnostics.push_back(std::move(problem));
   return std::nullopt;
 }
@@ -203,11 +206,11 @@ std::optional<std::string> resolve(const Pipeline &pipeline, const SecretDeclara
 }  // namespace
 
 std::vector<std::optional<std::string>> resolve_secrets(const Pipeline &pipeline,
-                                                        const std::vector<bool> &wanted,
+                                                        const std::vector<bool> &wanted, bool must_be_there,
                                                         Diagnostics &diagnostics) {
   std::vector<std::optional<std::string>> values(pipeline.secrets.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (wanted[i]) values[i] = resolve(pipeline, pipeline.secrets[i], diagnostics);
+    if (wanted[i]) values[i] = resolve(pipeline, pipeline.secrets[i], must_be_there, diagnostics);
   }
   return values;
 }

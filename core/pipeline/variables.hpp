@@ -17,8 +17,9 @@ std::vector<std::optional<Value>> resolve_variables(
     const std::vector<std::string> &files, bool must_be_set, Diagnostics &diagnostics);
 
 /// The values of the secrets that are `wanted`, in the pipeline's order, from the first source that has
-/// one; nullopt: not wanted, or optional and nowhere. One newline at the end is not part of a secret.
+/// one; nullopt: not wanted, or nowhere, which is an error unless it is optional, and only a warning where
+/// they need not be there. One newline at the end is not part of a secret.
 std::vector<std::optional<std::string>> resolve_secrets(const Pipeline &, const std::vector<bool> &wanted,
-                                                        Diagnostics &diagnostics);
+                                                        bool must_be_there, Diagnostics &diagnostics);
 
 }  // namespace pipes

@@ -19,8 +19,8 @@ namespace {
 /// the one before it, as far as it can say something that is not a consequence of them.
 class Planner {
  public:
-  Planner(const Inputs &inputs, PluginRegistry &registry, bool resolve_secrets)
-      : inputs_(inputs), registry_(registry), resolve_secrets_(resolve_secrets) {}
+  Planner(const Inputs &inputs, PluginRegistry &registry, SecretNeed secrets)
+      : inputs_(inputs), registry_(registry), secrets_(secrets) {}
 
   PlanOutcome make(const std::string &file) {
     plan_.impl = std::make_unique<Plan::Impl>();
@@ -34,8 +34,8 @@ class Planner {
       d.help = e.hint;
       return finish();
     }
-    impl().variables =
-        resolve_variables(pipeline(), inputs_.set, inputs_.var_files, resolve_secrets_, diagnostics_);
+    impl().variables = resolve_variables(pipeline(), inputs_.set, inputs_.var_files,
+                                         secrets_ != SecretNeed::placeholder, diagnostics_);
     find_plugins();
     Binder binder(pipeline(), schemas_, diagnostics_);
     ParameterChecker checker(impl(), binder, diagnostics_);
@@ -115,8 +115,9 @@ class Planner {
 
   void secrets(const Binder &binder, std::vector<std::string> written) {
     plan_.secret_values = std::move(written);
-    if (!resolve_secrets_) return;
-    impl().secrets = resolve_secrets(pipeline(), binder.wanted_secrets, diagnostics_);
+    if (secrets_ == SecretNeed::placeholder) return;
+    impl().secrets =
+        resolve_secrets(pipeline(), binder.wanted_secrets, secrets_ == SecretNeed::needed, diagnostics_);
     impl().secrets_are_known = true;
     for (const std::optional<std::string> &secret : impl().secrets) {
       if (secret) plan_.secret_values.push_back(*secret);
@@ -125,7 +126,7 @@ class Planner {
 
   const Inputs &inputs_;
   PluginRegistry &registry_;
-  bool resolve_secrets_;
+  SecretNeed secrets_;
   Plan plan_;
   Diagnostics diagnostics_;
   std::vector<const StepSchema *> schemas_;     // one a step
@@ -141,8 +142,8 @@ Plan::Plan(Plan &&) noexcept = default;
 Plan &Plan::operator=(Plan &&) noexcept = default;
 
 PlanOutcome make_plan(const std::string &file, const Inputs &inputs, PluginRegistry &registry,
-                      bool resolve_secrets) {
-  return Planner(inputs, registry, resolve_secrets).make(file);
+                      SecretNeed secrets) {
+  return Planner(inputs, registry, secrets).make(file);
 }
 
 Plan single_step_plan(const std::string &step, const PluginRegistry::Found &found, Value::Map params,

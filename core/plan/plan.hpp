@@ -80,12 +80,17 @@ struct Inputs {
 };
 
 /// Reads, checks and plans a file: every problem in one pass. No plan if there is an error among the
-/// diagnostics. `resolve_secrets` false for `pipe check`: secrets get a placeholder.
+/// diagnostics.
 struct PlanOutcome {
   std::optional<Plan> plan;
   Diagnostics diagnostics;
 };
-PlanOutcome make_plan(const std::string &file, const Inputs &, PluginRegistry &, bool resolve_secrets);
+enum class SecretNeed {
+  placeholder,  // not looked for: `pipe check`
+  needed,
+  helpful,  // `pipe down`: whoever lost a password still takes back what he can
+};
+PlanOutcome make_plan(const std::string &file, const Inputs &, PluginRegistry &, SecretNeed);
 
 /// A plan of one step from checked parameters, for `pipe step`.
 Plan single_step_plan(const std::string &step, const PluginRegistry::Found &, Value::Map params,

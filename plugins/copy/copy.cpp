@@ -117,8 +117,7 @@ class Copy {
     run_.verdict(Verdict::up_to_date, "nothing of it is left");
     const std::optional<oci::Pushed> pushed = oci::Pushed::recall(run_, to_.str());
     if (!pushed) return;
-    pushed->take_back(run_, to_options_);
-    pushed->forget(run_);
+    if (pushed->take_back(run_, to_options_)) pushed->forget(run_);
   }
 
  private:
@@ -180,7 +179,9 @@ void copy_image(Run &run, const Params &p) {
   Copy(run, p).copy();
 }
 void undo(Run &run, const Params &p) {
-  Copy(run, p).take_back();
+  Params left = p;
+  left.drop_half_logins();
+  Copy(run, left).take_back();
 }
 
 }  // namespace

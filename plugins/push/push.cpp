@@ -230,8 +230,9 @@ void undo(Run &run, const Params &p) {
   }
   const std::optional<oci::Pushed> pushed = oci::Pushed::recall(run, to);
   if (!pushed) return;
-  pushed->take_back(run, p.registry_options());
-  pushed->forget(run);
+  Params left = p;
+  left.drop_half_login();
+  if (pushed->take_back(run, left.registry_options())) pushed->forget(run);
 }
 
 }  // namespace

@@ -213,8 +213,8 @@ void retire(Job &job, const engine::Container &old) {
   job.engine.rename(old.id, kept);
   if (restarts(old.spec.restart) && !job.engine.set_restart(old.id, "no"))
     job.run.warn(
-        fmt::format("{} still has the restart policy {}, which this engine can't change: remove it before it "
-                    "is started again, at the port of {}",
+        fmt::format("{} keeps the restart policy {}, which this engine can't change: remove it before this "
+                    "machine starts again, or it may take the port of {}",
                     kept, old.spec.restart, job.params.name));
 }
 

@@ -104,7 +104,7 @@ class Sync {
         copier_(from_options_, to_options_, run) {
     if (to_.kind == Place::Kind::anywhere)
       throw Error(PIPE_E_INVALID, "`to` is empty", "give it a registry, or oci:FOLDER");
-    if (!p.from_username.empty() && from_.kind == Place::Kind::anywhere)
+    if (!p.from_username.value_or("").empty() && from_.kind == Place::Kind::anywhere)
       throw Error(PIPE_E_INVALID, "from_username is for one registry, and `images` may name several",
                   "name that registry in `from`, or log in by `docker login` or `podman login`");
     options_ = p.copy_options();

@@ -52,32 +52,41 @@ void Pushed::forget(Run &run) const {
   for (const char *key : {"before ", "digest "}) run.forget(key + name);
 }
 
-void Pushed::take_back(Run &run, const RegistryOptions &options) const {
+bool Pushed::take_back(Run &run, const RegistryOptions &options) const {
   const auto [place, how] = place_of(Reference::parse(name), options);
+  const bool on_this_machine = http::Origin::of("https://" + place.registry).loopback();
   Registry registry(place.registry, how, run);
   registry.expect_push(place.repository);
   std::optional<Descriptor> there;
   try {
     there = registry.head_manifest(place.repository, place.identifier());
-  } catch (const http::Unreachable &error) {
-    // One elsewhere may answer later. One of this machine that nothing runs any more would be in the way for
-    // ever.
-    if (!http::Origin::of("https://" + place.registry).loopback()) throw;
-    return run.warn(
-        fmt::format("{} stays in the registry's data, if that is kept: {}", place.str(), error.message));
+  } catch (const Error &error) {
+    // One elsewhere may answer later, or to a login. One of this machine that nothing runs any more, or that
+    // others have put a password on since, would be in the way for ever.
+    const bool is_gone = on_this_machine && dynamic_cast<const http::Unreachable *>(&error) != nullptr;
+    if (!is_gone && error.status != PIPE_E_DENIED) throw;
+    run.warn(fmt::format("{} stays in the registry's data, if that is kept: {}{}", place.str(), error.message,
+                         is_gone || error.hint.empty() ? "" : " (" + error.hint + ")"));
+    return on_this_machine;
   }
-  if (!there) return;
-  if (there->digest.str() != digest)
-    return run.warn(fmt::format("{} is left alone: it has been pushed by someone else since", place.str()));
+  if (!there) return true;
+  if (there->digest.str() != digest) {
+    run.warn(fmt::format("{} is left alone: it has been pushed by someone else since", place.str()));
+    return true;
+  }
   try {
-    if (before.empty()) return remove(run, registry, place, there->digest);
-    registry.put_manifest(place.repository, place.tag, registry.manifest(place.repository, before));
-    run.verdict(Verdict::change, fmt::format("{} is {} again", place.str(), Digest::parse(before).brief()));
+    if (before.empty()) {
+      remove(run, registry, place, there->digest);
+    } else {
+      registry.put_manifest(place.repository, place.tag, registry.manifest(place.repository, before));
+      run.verdict(Verdict::change, fmt::format("{} is {} again", place.str(), Digest::parse(before).brief()));
+    }
   } catch (const Error &error) {
     if (error.status != PIPE_E_DENIED && error.status != PIPE_E_NOT_FOUND) throw;
     run.warn(fmt::format("{} stays as it is: {}{}", place.str(), error.message,
                          error.hint.empty() ? "" : " (" + error.hint + ")"));
   }
+  return true;
 }
 
 bool delete_tag(Registry &registry, const std::string &repository, const std::string &tag) {

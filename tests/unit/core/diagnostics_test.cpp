@@ -369,14 +369,14 @@ TEST_F(FileMistakes, AnEmptyFile) {
 }
 
 TEST_F(FileMistakes, AFileThatIsNotThere) {
-  const PlanOutcome outcome = make_plan("/none/p.toml", {}, registry_, true);
+  const PlanOutcome outcome = make_plan("/none/p.toml", {}, registry_, SecretNeed::needed);
   EXPECT_EQ(render_human(outcome.diagnostics, false),
             "error[file]: cannot read /none/p.toml: there is no such file\n"
             "help: check the path; the pipelines that come with pipe are in PREFIX/share/pipe/pipelines\n\n");
 }
 
 TEST_F(FileMistakes, AFolder) {
-  const PlanOutcome outcome = make_plan("/", {}, registry_, true);
+  const PlanOutcome outcome = make_plan("/", {}, registry_, SecretNeed::needed);
   EXPECT_EQ(outcome.diagnostics.at(0).message, "cannot read /: it is a folder");
 }
 

@@ -200,8 +200,8 @@ TEST_F(Planning, ASingleStepNeedsNoFile) {
 
 class Variables : public test::PlanTest {
  protected:
-  void pull(const std::string &variable, bool run = true) {
-    make("[vars.v]\n" + variable + "\n[[step]]\nuses = \"pull\"\nwith.image = \"${vars.v}\"\n", run);
+  void pull(const std::string &variable, SecretNeed secrets = SecretNeed::needed) {
+    make("[vars.v]\n" + variable + "\n[[step]]\nuses = \"pull\"\nwith.image = \"${vars.v}\"\n", secrets);
   }
   std::string image() { return to_text(*Value(params("pull").values).find("image")); }
 };
@@ -231,7 +231,7 @@ TEST_F(Variables, WithoutAValueIsAnErrorInARunOnly) {
   pull("description = \"what it is\"\nenv = \"PIPE_TEST_V\"");
   EXPECT_EQ(brief(), "2:7 missing-variable: variable `v` has no value\n");
   EXPECT_EQ(diagnostics_[0].help, "give it with --set v=… or the environment variable PIPE_TEST_V");
-  pull("description = \"what it is\"", false);
+  pull("description = \"what it is\"", SecretNeed::placeholder);
   EXPECT_EQ(brief(), "");
 }
 
@@ -283,10 +283,10 @@ TEST_F(Variables, AreNotListedFromAFileThatIsNoToml) {
 
 class Secrets : public test::PlanTest {
  protected:
-  void pull(const std::string &from, bool run = true) {
+  void pull(const std::string &from, SecretNeed secrets = SecretNeed::needed) {
     make("[secrets.s]\n" + from +
              "\n[[step]]\nuses = \"pull\"\nwith.image = \"i\"\nwith.password = \"${secrets.s}\"\n",
-         run);
+         secrets);
   }
   std::string password() {
     const Value values = params("pull").values;
@@ -316,7 +316,7 @@ TEST_F(Secrets, AreNotAskedForWhenNotWanted) {
   const std::string proof = (dir_.path() / "proof").string();
   make("[secrets.s]\nfrom = { command = [\"touch\", \"" + proof + "\"] }\n" + std::string(kPull));
   EXPECT_TRUE(plan_.has_value());
-  pull("from = { command = [\"touch\", \"" + proof + "\"] }", false);
+  pull("from = { command = [\"touch\", \"" + proof + "\"] }", SecretNeed::placeholder);
   EXPECT_TRUE(plan_.has_value());
   EXPECT_FALSE(std::filesystem::exists(proof));
 }
@@ -334,6 +334,12 @@ TEST_F(Secrets, ThatAreNowhereAreAnErrorUnlessOptional) {
             "help: `export PIPE_TEST_S=…`; a pipeline that can do without says `optional = true`\n\n");
   pull("from = { env = \"PIPE_TEST_S\" }\noptional = true");
   EXPECT_EQ(password(), "none");
+}
+
+TEST_F(Secrets, ThatAreNowhereAreAWarningWhereOneCanDoWithout) {
+  pull("from = { env = \"PIPE_TEST_S\" }", SecretNeed::helpful);
+  EXPECT_EQ(password(), "none");
+  EXPECT_NE(human().find("warning[missing-secret]: secret `s` is nowhere to be found\n"), std::string::npos);
 }
 
 TEST_F(Secrets, ComeFromSomewhere) {

@@ -93,12 +93,12 @@ inline PluginRegistry fake_registry() {
 class PlanTest : public ::testing::Test {
  protected:
   /// Plans `text`, which stands in the file `p.toml` behind a `schema = 1`.
-  void make(const std::string &text, bool resolve_secrets = true) {
-    make_exactly("schema = 1\n" + text, resolve_secrets);
+  void make(const std::string &text, SecretNeed secrets = SecretNeed::needed) {
+    make_exactly("schema = 1\n" + text, secrets);
   }
-  void make_exactly(const std::string &text, bool resolve_secrets = true) {
+  void make_exactly(const std::string &text, SecretNeed secrets = SecretNeed::needed) {
     file_ = dir_.write("p.toml", text);
-    PlanOutcome outcome = make_plan(file_, inputs_, registry_, resolve_secrets);
+    PlanOutcome outcome = make_plan(file_, inputs_, registry_, secrets);
     diagnostics_ = std::move(outcome.diagnostics);
     plan_ = std::move(outcome.plan);
     results_.assign(plan_ ? plan_->nodes.size() : 0, NodeResult());

@@ -15,7 +15,7 @@ struct CopyParams {
   std::string referrers = "true";
   bool from_insecure = false, to_insecure = false;
   std::string from_ca_file, to_ca_file;  // empty: none
-  std::string from_username, to_username;
+  std::optional<std::string> from_username, to_username;
   std::optional<sdk::Secret> from_password, to_password;
   std::int64_t concurrency = 0;
   sdk::Bytes rate;
@@ -26,6 +26,11 @@ struct CopyParams {
   }
   RegistryOptions to_options() const {
     return options("to_", to_insecure, to_ca_file, to_username, to_password);
+  }
+  /// For `undo`, which has to do without passwords that are gone.
+  void drop_half_logins() {
+    if (!from_password) from_username.reset();
+    if (!to_password) to_username.reset();
   }
   /// Throws sdk::Error{PIPE_E_INVALID}.
   CopyOptions copy_options() const {
@@ -44,7 +49,8 @@ struct CopyParams {
 
  private:
   RegistryOptions options(const std::string &side, bool insecure, const std::string &ca_file,
-                          const std::string &username, const std::optional<sdk::Secret> &password) const {
+                          const std::optional<std::string> &username,
+                          const std::optional<sdk::Secret> &password) const {
     RegistryParams one;
     one.insecure = insecure;
     one.ca_file = ca_file;
@@ -78,8 +84,7 @@ inline constexpr std::tuple kCopyFields{
                 .fallback = "\"\""}),
     sdk::field("from_username", &CopyParams::from_username,
                {.help = "At the source: log in as this user; by default with what `docker login` or "
-                        "`podman login` keeps",
-                .fallback = "\"\""}),
+                        "`podman login` keeps"}),
     sdk::field("from_password", &CopyParams::from_password, {.help = "Password of `from_username`"}),
     sdk::field("to_insecure", &CopyParams::to_insecure,
                {.help = "At the target: allow plain http, or a certificate that nobody vouches for",
@@ -90,8 +95,7 @@ inline constexpr std::tuple kCopyFields{
                 .fallback = "\"\""}),
     sdk::field("to_username", &CopyParams::to_username,
                {.help = "At the target: log in as this user; by default with what `docker login` or "
-                        "`podman login` keeps",
-                .fallback = "\"\""}),
+                        "`podman login` keeps"}),
     sdk::field("to_password", &CopyParams::to_password, {.help = "Password of `to_username`"}),
     sdk::field("concurrency", &CopyParams::concurrency,
                {.help = kConcurrencyHelp, .min = 0, .max = 64, .fallback = "0"}),

@@ -19,20 +19,21 @@ namespace pipes::oci {
 struct RegistryParams {
   bool insecure = false;
   std::string ca_file, client_cert, client_key;  // empty: none
-  std::string username;
+  std::optional<std::string> username;
   std::optional<sdk::Secret> password;
   std::int64_t concurrency = 0;
   sdk::Bytes rate;
 
   /// Throws PIPE_E_INVALID where half a login is given; `side` is what stands before the parameters' names.
+  /// An empty user name is no login, whatever the password: so a pipeline passes on a login that is optional.
   RegistryOptions registry_options(const std::string &side = {}) const {
     RegistryOptions options;
     options.insecure = insecure;
     options.ca_file = ca_file;
     options.client_cert = client_cert;
     options.client_key = client_key;
-    options.username = username;
-    options.password = password ? password->value : std::string();
+    options.username = username.value_or("");
+    if (password && username != "") options.password = password->value;
     if (options.username.empty() != options.password.empty()) {
       const std::string user = "`" + side + "username`", secret = "`" + side + "password`";
       throw sdk::Error(PIPE_E_INVALID,
@@ -43,6 +44,10 @@ struct RegistryParams {
     options.concurrency = static_cast<std::size_t>(concurrency);
     options.rate = static_cast<std::uint64_t>(rate.value);
     return options;
+  }
+  /// For `undo`, which has to do without a password that is gone.
+  void drop_half_login() {
+    if (!password) username.reset();
   }
 };
 
@@ -64,8 +69,7 @@ inline constexpr std::tuple kRegistryFields{
                 .format = "path",
                 .fallback = "\"\""}),
     sdk::field("username", &RegistryParams::username,
-               {.help = "Log in as this user; by default with what `docker login` or `podman login` keeps",
-                .fallback = "\"\""}),
+               {.help = "Log in as this user; by default with what `docker login` or `podman login` keeps"}),
     sdk::field("password", &RegistryParams::password, {.help = "Password of `username`"}),
     sdk::field("concurrency", &RegistryParams::concurrency,
                {.help = kConcurrencyHelp, .min = 0, .max = 64, .fallback = "0"}),

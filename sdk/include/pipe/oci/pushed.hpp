@@ -21,8 +21,9 @@ struct Pushed {
   void forget(sdk::Run &) const;
 
   /// Gives the tag back to what it pointed at, or takes it away. Where the tag points at something else by
-  /// now, or the registry does not delete, it says so and leaves it. Throws what Registry throws.
-  void take_back(sdk::Run &, const RegistryOptions &) const;
+  /// now, or the registry does not delete or lets nobody in, it says so and leaves it. False: that may change
+  /// with a login, so it must not be forgotten. Throws what Registry throws.
+  bool take_back(sdk::Run &, const RegistryOptions &) const;
 };
 
 /// Deletes the tag and no other that points at the same manifest. False: this registry deletes manifests
