@@ -162,7 +162,7 @@ class Golden(CliCase):
         data = re.sub(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", b"2026-01-01 00:00:00", data)
         # What `pipe doctor` finds on any machine is not what is looked at.
         data = re.sub(rb"[\d.]+ .B free", b"50.0 GB free", data)
-        data = re.sub(rb"(?m)^\S+ *\S* +port 5000 .*\n( .*\n)*", b"", data)
+        data = re.sub(rb"(?m)^\S+ *\S* +(port 5000|rootless) .*\n( .*\n)*", b"", data)
         return re.sub(rb"\b\d\.\ds", b"0.0s", data)
 
     def piped(self, pipe, words, env):
