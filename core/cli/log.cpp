@@ -1,6 +1,7 @@
 #include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
 #include "core/cli/print.hpp"
+#include "core/cli/run_name.hpp"
 #include "core/cli/session.hpp"
 #include "core/cli/verbs.hpp"
 #include "core/report/explain.hpp"
@@ -114,7 +115,7 @@ int run(const Words &words) {
   if (!args) return 0;
   words_of(*args, kLog, 0, 2);
   reject_together(*args, "explain", "follow");
-  const fs::path folder = find_run(args->words().empty() ? "last" : args->words().front());
+  const fs::path folder = run_named(args->words().empty() ? "last" : args->words().front());
   const bool follows = args->has("follow");
   if (follows) std::signal(SIGPIPE, SIG_DFL);  // nothing is to be followed for a reader that is gone
   if (args->words().size() == 2 && !follows) {
@@ -153,7 +154,8 @@ const Verb kLog{
     "[RUN [STEP]] [--follow] [--explain]",
     "Show what was said in a run, or by one of its steps",
     "Shows a run as plain lines, or the whole log of one step. RUN is an id that `pipe runs` lists, the\n"
-    "beginning of one, the name of a pipeline (its last run), or `last`, which is meant without it.\n\n"
+    "beginning of one, a pipeline by its name or file (its last run), or `last`, which is meant without "
+    "it.\n\n"
     "  pipe log last push\n"
     "  pipe log --follow",
     options,

@@ -1,6 +1,7 @@
 #include "core/report/report.hpp"
 #include "core/base/error.hpp"
 #include "core/cli/print.hpp"
+#include "core/cli/run_name.hpp"
 #include "core/cli/verbs.hpp"
 #include "core/report/history.hpp"
 
@@ -18,7 +19,7 @@ int run(const Words &words) {
   const auto args = arguments(kReport, words);
   if (!args) return 0;
   const Words &runs = words_of(*args, kReport, 0, 1);
-  const auto folder = find_run(runs.empty() ? "last" : runs.front());
+  const auto folder = run_named(runs.empty() ? "last" : runs.front());
   const std::string kind = args->value("format").value_or("html");
   std::string file = args->value("output").value_or(
       fmt::format("{}.{}", folder.filename().string(), report_extension(kind)));

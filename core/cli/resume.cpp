@@ -1,6 +1,7 @@
 #include "core/cli/resume.hpp"
 
 #include "core/cli/print.hpp"
+#include "core/cli/run_name.hpp"
 #include "core/plan/settings.hpp"
 #include "core/report/history.hpp"
 #include "core/run/paths.hpp"
@@ -37,10 +38,7 @@ fs::path newest(const std::optional<fs::path> &file) {
   for (const fs::path &folder : run_folders()) {
     const RunRecord record = run_record(folder);
     if (!is_run(record)) continue;
-    if (!file) return folder;
-    std::error_code none;
-    const fs::path started = text(past_run(folder).started.fields, "folder");
-    if (fs::equivalent(started / record.file, *file, none)) return folder;
+    if (!file || is_of(record, *file)) return folder;
   }
   throw Error(Exit::usage,
               file ? fmt::format("no run of {} is on record", file->string()) : "no run is on record",
@@ -53,10 +51,9 @@ fs::path chosen_run(const Arguments &args) {
                 "--resume takes one run, or one file for its last run");
   }
   if (args.words().empty() || args.words().front() == "last") return newest(std::nullopt);
-  std::error_code none;
   const std::string &word = args.words().front();
-  const std::string file = pipeline_file(word);
-  return fs::is_regular_file(file, none) ? newest(file) : find_run(word);
+  const auto file = file_named(word);
+  return file ? newest(file) : find_run(word);
 }
 
 /// The settings of that run, but for those that are given anew.

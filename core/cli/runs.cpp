@@ -1,6 +1,7 @@
 #include "core/base/diagnostic.hpp"
 #include "core/base/error.hpp"
 #include "core/cli/print.hpp"
+#include "core/cli/run_name.hpp"
 #include "core/cli/verbs.hpp"
 #include "core/report/history.hpp"
 #include "core/report/json_event.hpp"
@@ -125,7 +126,10 @@ int run(const Words &words) {
   std::size_t limit = kLimit;
   if (const auto text = args->value("limit")) limit = parse_limit(*text);
 
-  const auto folders = run_folders(pipelines.empty() ? std::string() : pipelines.front());
+  const std::string named = pipelines.empty() ? std::string() : pipelines.front();
+  const auto file = file_named(named);
+  auto folders = run_folders(file ? std::string() : named);
+  if (file) std::erase_if(folders, [&](const auto &folder) { return !is_of(run_record(folder), *file); });
   std::vector<RunRecord> runs;
   for (const auto &folder : folders) {
     if (limit != 0 && runs.size() == limit) break;
@@ -152,8 +156,10 @@ const Verb kRuns{
     "runs",
     "[PIPELINE] [--limit N] [--output json]",
     "List the runs that are on record",
-    "Lists runs, the newest first: id, when, pipeline, result, how long it took. `pipe log RUN` shows\n"
-    "what was said in one, `pipe run --resume RUN` goes on with one that failed.\n\n"
+    "Lists runs, the newest first: id, when, pipeline, result, how long it took; those of one PIPELINE, by "
+    "its\n"
+    "name or file. `pipe log RUN` shows what was said in one, `pipe run --resume RUN` goes on with one that\n"
+    "failed.\n\n"
     "  pipe runs registry --limit 5",
     options,
     run};

@@ -120,6 +120,8 @@ RunRecord run_record(const fs::path &folder) {
   if (const auto first = first_event(file)) {
     record.pipeline = first->pipeline;
     record.file = first->file;
+    const auto where = std::ranges::find(first->fields, "folder", &Value::Map::value_type::first);
+    if (where != first->fields.end()) record.started_in = to_text(where->second);
     record.operation = first->operation;
   }
   const auto last = last_event(file);

@@ -18,6 +18,7 @@ struct RunRecord {
   std::filesystem::path folder;
   std::chrono::system_clock::time_point began;
   std::string pipeline, file;  // no file: a single step
+  std::string started_in;      // the folder that `file` is relative to
   Operation operation = Operation::run;
   std::string status;  // "ok", "failed", "cancelled"; "running"; "killed": it has no end
   Counts counts;

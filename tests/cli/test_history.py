@@ -90,6 +90,19 @@ class Log(HistoryCase):
         self.assert_code(step, 2)
         self.assert_says(step.err, "has no step `bb`", "did you mean `b`?")
 
+    def test_a_run_is_named_by_its_file_too(self):
+        first, second = (self.pipeline(self.scripted(name), name=f"{name}.toml") for name in ("first", "second"))
+        self.run_file(first)
+        self.run_file(second)
+        self.assertEqual(self.pipe.run(["log", first, "first"]).out, "this is first\n")
+        self.assertEqual(len(self.runs("t")), 2)
+        self.assertEqual(len(self.runs(first)), 1)
+        self.assert_says(self.pipe.run(["log", self.pipeline("", name="third.toml")]).err, "no run of", "third.toml")
+        for words in (["log"], ["runs"], ["report"], ["run", "--resume"]):
+            said = self.pipe.run([*words, self.folder / "secnd.toml"])
+            self.assert_says(said.err, "secnd.toml: there is no such file", f"did you mean `{second}`?")
+            self.assertNotEqual(said.code, 0)
+
     def test_nothing_takes_over_the_terminal(self):
         self.run_file(self.pipeline(self.scripted("a")))
         log = next(self.pipe.runs.glob("*/a.log"))
