@@ -194,10 +194,11 @@ class Work {
 
   void throw_if_any(const std::vector<Problem> &problems) const {
     if (problems.empty()) return;
-    std::string text, remedy;
+    if (problems.size() == 1) throw Error(PIPE_E_MISMATCH, problems.front().what, problems.front().remedy);
+    std::string text = fmt::format("{} has {} faults", params_.cert, problems.size()), remedy;
     for (const Problem &problem : problems) {
-      text += (text.empty() ? "" : "; ") + problem.what;
-      remedy += (remedy.empty() ? "" : "; ") + problem.remedy;
+      text += "\n" + problem.what;
+      remedy += (remedy.empty() ? "" : "\n") + problem.remedy;
     }
     throw Error(PIPE_E_MISMATCH, text, remedy);
   }
@@ -265,6 +266,10 @@ class Work {
     const auto key_text = oci::read_settings(ca_key_file());
     std::optional<Key> key;
     if (key_text) key = Key::parse(*key_text, ca_key_file().string());
+    if (key_text && !key)
+      throw Error(PIPE_E_INVALID,
+                  fmt::format("the CA's key {} holds no private key in PEM format", ca_key_file().string()),
+                  "put the right one back; or take ca.crt away, too, and a new CA is made");
     if (key && !found.front().has(*key))
       throw Error(PIPE_E_MISMATCH,
                   fmt::format("the key {} does not belong to {}", ca_key_file().string(), ca_file().string()),

@@ -29,12 +29,14 @@ constexpr std::chrono::seconds kPatience{30};
 constexpr std::size_t kMaxAnswer = 1u << 20;
 constexpr std::string_view kNotFound = "credentials not found in native keychain";
 
-/// What the helper reads: a file in memory, so that one which ends early costs no SIGPIPE.
-UniqueFd input_of(std::string_view text) {
-  UniqueFd file(::memfd_create("server", MFD_CLOEXEC));
+/// A file in memory: a helper that ends before it has read costs no SIGPIPE, and one that says much never
+/// waits.
+UniqueFd file_with(std::string_view text) {
+  UniqueFd file(::memfd_create("helper", MFD_CLOEXEC));
   if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
       ::lseek(file.get(), 0, SEEK_SET) != 0)
-    throw sdk::Error(PIPE_E_IO, fmt::format("can't prepare a helper's input: {}", std::strerror(errno)));
+    throw sdk::Error(PIPE_E_IO,
+                     fmt::format("can't prepare for a credential helper: {}", std::strerror(errno)));
   return file;
 }
 
@@ -62,12 +64,12 @@ class Child {
 };
 
 /// Empty: started. Otherwise why not.
-std::string start(const std::string &program, int input, int output, pid_t &pid) {
+std::string start(const std::string &program, int input, int output, int errors, pid_t &pid) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
   std::string get = "get";
   std::string name = program;
   std::array<char *, 3> argv{name.data(), get.data(), nullptr};
@@ -96,6 +98,12 @@ std::string first_line(std::string_view text) {
   text = text.substr(0, std::min<std::size_t>(text.find('\n'), 200));
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
   return std::string(text);
+}
+
+std::string first_line_of(int file) {
+  std::array<char, 4096> begin{};
+  const ssize_t size = ::pread(file, begin.data(), begin.size(), 0);
+  return size <= 0 ? std::string() : first_line({begin.data(), static_cast<std::size_t>(size)});
 }
 
 Credentials read_credentials(std::string_view answer, const std::string &program) {
@@ -132,8 +140,9 @@ Credentials ask_credential_helper(const std::string &name, const std::string &se
     throw sdk::Error(PIPE_E_IO, fmt::format("can't make a pipe: {}", std::strerror(errno)));
   const UniqueFd output(ends[0]);
   UniqueFd child_output(ends[1]);
+  const UniqueFd input = file_with(server), errors = file_with("");
   pid_t pid = -1;
-  const std::string why = start(program, input_of(server).get(), child_output.get(), pid);
+  const std::string why = start(program, input.get(), child_output.get(), errors.get(), pid);
   if (!why.empty()) {
     result.problem = fmt::format("can't run {}: {}", program, why);
     return result;
@@ -147,9 +156,11 @@ Credentials ask_credential_helper(const std::string &name, const std::string &se
     return result;
   }
   if (child.wait() == 0) return read_credentials(answer, program);
-  if (answer.find(kNotFound) == std::string::npos)
-    result.problem =
-        fmt::format("{} failed: {}", program, answer.empty() ? "it does not say why" : first_line(answer));
+  if (answer.find(kNotFound) != std::string::npos) return result;
+  // They are to say it on stdout; those that are scripts often don't.
+  std::string said = first_line(answer);
+  if (said.empty()) said = first_line_of(errors.get());
+  result.problem = fmt::format("{} failed: {}", program, said.empty() ? "it does not say why" : said);
   return result;
 }
 

@@ -117,6 +117,13 @@ class Made(CertificateTest):
         self.failure("certificate", "has no key", "put the key back", names="other", folder=self.place)
         self.assertEqual(self.make()[0]["fingerprint"], first["fingerprint"])
 
+    def test_an_authoritys_key_that_is_broken_is_seen_before_it_is_needed(self):
+        self.make()
+        (self.place / "ca.key").write_text("not a key\n")
+        said = self.pipe.try_step("certificate", names="registry.lan", folder=self.place)
+        self.assertEqual(said.code, 1, said)
+        self.assertIn("ca.key holds no private key in PEM format", said.err)
+
     def test_a_strange_authoritys_key_is_refused(self):
         self.make()
         openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.place / "ca.key")
@@ -194,6 +201,12 @@ class Brought(CertificateTest):
         old = self.signed("old", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "-1")
         self.refused(r"expired on \d{4}-\d\d-\d\d", "restart the registry", **old)
         self.refused(r"good until .* only, less than `renew_before`", renew_before="30d")
+
+    def test_several_faults_have_a_line_each(self):
+        old = self.signed("old", "subjectAltName=DNS:localhost", "-days", "-1")
+        self.refused(r"old\.crt has 3 faults\n", r"\n +\S+ is not for other, but for localhost\n",
+                     r"\n +hint: issue it again with DNS:other\b[^\n]*\n +hint: have it issued again",
+                     **{**old, "names": "other", "key": self.theirs.folder / "ca.key"})  # fmt: skip
 
     def test_another_ones_key(self):
         self.refused("does not belong to the first certificate", key=self.theirs.folder / "ca.key")

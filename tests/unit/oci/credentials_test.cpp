@@ -140,6 +140,9 @@ TEST_F(CredentialsTest, SaysWhatAHelperSaidWhenItFailed) {
   helper("sad", "echo 'the keyring is locked'; exit 1");
   EXPECT_EQ(in(R"({"credsStore":"sad"})", "r.io").problem,
             "docker-credential-sad failed: the keyring is locked (credsStore in config.json)");
+  helper("aside", "printf 'no keyring\\nnot at all\\n' >&2; exit 1");
+  EXPECT_EQ(in(R"({"credsStore":"aside"})", "r.io").problem,
+            "docker-credential-aside failed: no keyring (credsStore in config.json)");
   helper("mute", "exit 1");
   EXPECT_EQ(in(R"({"credsStore":"mute"})", "r.io").problem,
             "docker-credential-mute failed: it does not say why (credsStore in config.json)");
