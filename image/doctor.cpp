@@ -306,8 +306,9 @@ const Verb kDoctor{
     "[REGISTRY…]",
     "Say what is wrong with this machine, and what mends it",
     "Looks at the container engine, the folders of pipe and their room, the registry's port, the files that\n"
-    "hold logins, the registries named (docker.io if none is) and the clock. Nothing is changed, and no\n"
-    "password is sent. The exit code is 1 if there is a fault; warnings are none.\n\n"
+    "hold logins, the registries named (docker.io if none is) and the clock. Nothing is changed (but a\n"
+    "podman that can't start containers as it is gets settings in pipe's own folder, as any step would give\n"
+    "it), and no password is sent. The exit code is 1 if there is a fault; warnings are none.\n\n"
     "  pipe doctor\n"
     "  pipe doctor registry.lan:5000 --ca-file ca.crt",
     options,

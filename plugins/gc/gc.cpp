@@ -119,6 +119,7 @@ class Collection {
     const std::uint64_t before = size_of(container.id, container.spec, found);
     Findings deleted;
     std::uint64_t after = 0;
+    run_.remember(stand_in_note(), "made");  // so that `down --dry-run` knows, should this be killed
     guarded([&] {
       const std::string id = maintenance_.begin(container);
       check_read_only(registry);
@@ -132,10 +133,12 @@ class Collection {
   }
 
   void undo() {
-    if (!maintenance_.left_over())
+    if (!maintenance_.left_over()) {
+      run_.forget(stand_in_note());
       return run_.verdict(Verdict::up_to_date, "what was collected is gone; there is nothing to take back");
+    }
     steady_.hold(true);
-    maintenance_.end();
+    end_maintenance();
     run_.verdict(Verdict::change, fmt::format("{} is writable again", p_.container));
   }
 
@@ -144,7 +147,14 @@ class Collection {
     if (!maintenance_.left_over()) return;
     run_.warn(fmt::format("an earlier collection was killed and left {} read-only: it becomes writable again",
                           p_.container));
+    end_maintenance();
+  }
+
+  std::string stand_in_note() const { return fmt::format("container {}.gc", p_.container); }
+
+  void end_maintenance() {
     maintenance_.end();
+    run_.forget(stand_in_note());
   }
 
   /// Whatever comes of `body`, the registry is writable after.
@@ -155,7 +165,7 @@ class Collection {
     } catch (Error &error) {
       steady_.hold(true);
       try {
-        maintenance_.end();
+        end_maintenance();
         error.message += fmt::format("\n{} is as it was before, and writable", p_.container);
       } catch (const Error &worse) {
         error.message +=
@@ -167,7 +177,7 @@ class Collection {
       throw;
     }
     steady_.hold(true);
-    maintenance_.end();
+    end_maintenance();
     steady_.hold(false);
     run_.check_cancelled();
   }

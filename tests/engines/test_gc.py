@@ -103,12 +103,14 @@ class GcCase:
         self.assertEqual((outputs["blobs"], outputs["freed"]), (0, 0))
         self.assertEqual(self.containers()[self.name], before)
 
-    def test_plan_counts_and_changes_nothing(self):
-        self.make_garbage()
-        file = self.pipe.write(
+    def file(self):
+        return self.pipe.write(
             "gc.toml", f'schema = 1\n[[step]]\nuses = "gc"\nwith.container = "{self.name}"\nwith.engine = "{self.engine}"\n'
         )
-        said = self.pipe.run(["plan", file])
+
+    def test_plan_counts_and_changes_nothing(self):
+        self.make_garbage()
+        said = self.pipe.run(["plan", self.file()])
         self.assertEqual(said.code, 0, said)
         self.assertRegex(said.out, rf"{len(OLD.blobs) + 1} blobs \(20\d\.\d kB\) to be deleted; .* read-only meanwhile")
         self.assertTrue(self.has(OLD))
@@ -184,6 +186,16 @@ class GcCase:
         self.assertRegex(said.out + said.err, "an earlier collection was killed")
         self.assert_serves()
 
+    def test_killed_while_read_only_down_ends_it_and_says_so_before(self):
+        self.make_garbage()
+        process = self.start_until_read_only("run", self.file())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self.assertIn(f"container {self.name}.gc", self.pipe.run(["down", self.file(), "--dry-run"]).out)
+        self.assertIn(f"{self.name} is writable again", self.pipe.run(["down", self.file()]).err)
+        self.assert_serves()
+        self.assertIn("nothing that it made", self.pipe.run(["down", self.file(), "--dry-run"]).out)
+
     def test_interrupted_while_read_only_it_is_writable_after_the_next_run_at_the_latest(self):
         self.make_garbage()
         process = self.start_until_read_only()
@@ -192,11 +204,11 @@ class GcCase:
         self.gc()  # on a slow engine, the seconds that an interrupted step has may not do
         self.assert_serves()
 
-    def start_until_read_only(self):
+    def start_until_read_only(self, *words):
         """A gc at the moment when the registry is seen to be read-only. That lasts for a second or less, which a busy
         machine may sleep through: then there is another."""
         for _ in range(5):
-            process = self.pipe.start(["step", "gc", "--container", self.name, "--engine", self.engine])
+            process = self.pipe.start(words or ["step", "gc", "--container", self.name, "--engine", self.engine])
             self.addCleanup(process.communicate)
             while process.poll() is None:
                 if self.refuses_pushes():
