@@ -74,7 +74,9 @@ void make(sdk::Run &run, const Edit &edit) {
   if (edit.addition.empty() || !edit.before) {
     run.remember(file_key(edit.path), edit.after);
   } else {
-    run.remember(block_key(edit.path), edit.addition);
+    std::string before = run.recall(block_key(edit.path)).value_or(std::string());  // with other settings
+    if (!edit.before->ends_with(before)) before.clear();
+    run.remember(block_key(edit.path), before + edit.addition);
   }
   note_folders(run, edit.path);
   oci::write_settings(edit.path, edit.after);
@@ -88,17 +90,17 @@ bool take_back(sdk::Run &run, const fs::path &path) {
   const auto whole = run.recall(file_key(path));
   const auto block = run.recall(block_key(path));
   if (!whole && !block) return false;
-  const auto now = oci::read_settings(path);
+  auto now = oci::read_settings(path);
   bool done = false;
+  if (now && block && now->find(*block) != std::string::npos) {
+    now->erase(now->find(*block), block->size());
+    oci::write_settings(path, *now);
+    done = true;
+  }
   if (now && whole == now) {
     remove_file(run, path);
     done = true;
-  } else if (now && block && now->find(*block) != std::string::npos) {
-    std::string rest = *now;
-    rest.erase(rest.find(*block), block->size());
-    oci::write_settings(path, rest);
-    done = true;
-  } else if (now) {
+  } else if (now && (whole || !done)) {
     run.warn(fmt::format("{} was changed by someone else since, and stays", path.string()));
   }
   run.forget(file_key(path));

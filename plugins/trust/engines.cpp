@@ -113,10 +113,11 @@ std::vector<Edit> podman_edits(sdk::Run &run, const Places &places, const Wanted
     refuse_to_hide(places, file, "docker.io",
                    fmt::format("[[registry.mirror]] location = \"{}\"{}", wanted.mirror_host(),
                                wanted.mirror_is_plain() ? ", insecure = true" : ""));
-    edits.push_back(whole_file(
-        file,
-        fmt::format("{}[[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\n{}", kMark, mirror),
-        "the mirror " + wanted.mirror));
+    const std::string hub =
+        fmt::format("{}[[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\n", kMark);
+    const std::string what = "the mirror " + wanted.mirror;
+    const bool has_mirrors = pipes::oci::read_settings(file).value_or("").starts_with(hub);
+    edits.push_back(has_mirrors ? appended(file, mirror, what) : whole_file(file, hub + mirror, what));
   }
   return edits;
 }

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tomllib
 import unittest
 import urllib.parse
 
@@ -113,6 +114,22 @@ class Files(TrustTest):
         after = self.files()
         self.assertEqual(json.loads(after.pop("docker/daemon.json")), json.loads(before.pop("docker/daemon.json")))
         self.assertEqual(after, before)
+
+    def test_a_second_mirror_is_added_and_down_takes_both(self):
+        before = self.files()
+        mirrors = ("http://localhost:5001", "http://localhost:5002", "https://third.lan")
+        for mirror in mirrors:
+            self.call("run", ca=None, registry=None, mirror=mirror)
+            self.assertIn("changed=0", self.call("run", ca=None, registry=None, mirror=mirror))
+        files = self.files()
+        self.assertEqual(json.loads(files["docker/daemon.json"])["registry-mirrors"], list(mirrors))
+        podman = tomllib.loads(files["containers/registries.conf.d/pipe-docker.io.conf"])["registry"]
+        self.assertEqual([m["location"] for m in podman[0]["mirror"]], ["localhost:5001", "localhost:5002", "third.lan"])
+        self.assertEqual([m.get("insecure", False) for m in podman[0]["mirror"]], [True, True, False])
+        self.assertEqual(list(tomllib.loads(files["containerd/certs.d/docker.io/hosts.toml"])["host"]), list(mirrors))
+        for mirror in reversed(mirrors):
+            self.call("down", ca=None, registry=None, mirror=mirror)
+        self.assertEqual(self.files(), before)
 
     def test_one_that_is_insecure_no_more_is_taken_out_again(self):
         theirs = self.etc / "containerd/certs.d/registry.lan:5000/hosts.toml"
