@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace pipes::oci {
 namespace {
@@ -27,15 +28,15 @@ void sleep_until(std::chrono::steady_clock::time_point until, const sdk::Observe
   }
 }
 
-Pace::Pace(std::size_t most, std::uint64_t rate)
-    : most_(most == 0 ? kMost : most), rate_(rate), limit_(std::min(most_, kFirst)) {}
+Pace::Pace(std::size_t most, std::uint64_t rate, std::function<Clock::time_point()> now)
+    : most_(most == 0 ? kMost : most), rate_(rate), now_(std::move(now)), limit_(std::min(most_, kFirst)) {}
 
 void Pace::enter(const sdk::Observer &observer) {
   std::unique_lock lock(mutex_);
   while (inside_ >= limit_) {
     observer.check_cancelled();
     changed_.wait_for(lock, 200ms);
-    if (const Clock::time_point now = Clock::now(); now - grown_ >= kGrowEvery && limit_ < most_) {
+    if (const Clock::time_point now = now_(); now - grown_ >= kGrowEvery && limit_ < most_) {
       ++limit_;
       grown_ = now;
     }
@@ -66,7 +67,7 @@ bool Pace::has_room() {
 void Pace::complained() {
   const std::lock_guard lock(mutex_);
   // Many requests that are under way hear the same complaint: it counts once.
-  const Clock::time_point now = Clock::now();
+  const Clock::time_point now = now_();
   if (now - complained_ < 100ms) return;
   complained_ = now;
   limit_ = std::max<std::size_t>(1, limit_ / 2);

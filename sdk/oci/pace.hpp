@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 
 namespace pipes::oci {
@@ -18,8 +19,10 @@ void sleep_until(std::chrono::steady_clock::time_point until, const sdk::Observe
 /// complaint, half as many after one. Any thread.
 class Pace {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// `most` at once; 0: as many as serves. `rate` in bytes a second; 0: any.
-  Pace(std::size_t most, std::uint64_t rate);
+  Pace(std::size_t most, std::uint64_t rate, std::function<Clock::time_point()> now = Clock::now);
 
   /// Waits until one more thing may be asked for. Who has entered leaves again.
   void enter(const sdk::Observer &);
@@ -33,14 +36,13 @@ class Pace {
   void spend(std::size_t bytes, const sdk::Observer &);
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   const std::size_t most_;
   const std::uint64_t rate_;
+  const std::function<Clock::time_point()> now_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t limit_, inside_ = 0;
-  Clock::time_point grown_ = Clock::now(), complained_{};
+  Clock::time_point grown_ = now_(), complained_{};
   Clock::time_point paid_until_{};
 };
 

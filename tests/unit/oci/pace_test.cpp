@@ -27,14 +27,15 @@ TEST(Pace, LetsInAsManyAsAreAllowed) {
 }
 
 TEST(Pace, HalvesAfterAComplaintAndNeverStopsAltogether) {
-  Pace pace(0, 0);
+  Clock::time_point now{1h};
+  Pace pace(0, 0, [&] { return now; });
   const std::size_t before = enter_all(pace);
   pace.complained();
   EXPECT_EQ(enter_all(pace), before / 2);
   pace.complained();
   EXPECT_EQ(enter_all(pace), before / 2) << "the same complaint, heard by another request";
   for (int i = 0; i < 8; ++i) {
-    std::this_thread::sleep_for(110ms);
+    now += 110ms;
     pace.complained();
   }
   EXPECT_EQ(enter_all(pace), 1u);
@@ -42,10 +43,11 @@ TEST(Pace, HalvesAfterAComplaintAndNeverStopsAltogether) {
 
 TEST(Pace, GrowsWithTimeWhereMoreIsWanted) {
   Quiet observer;
-  Pace pace(0, 0);
+  Clock::time_point now{1h};
+  Pace pace(0, 0, [&] { return now; });
   const std::size_t before = enter_all(pace);
   for (std::size_t i = 0; i < before; ++i) pace.enter(observer);
-  std::this_thread::sleep_for(1s);
+  now += 1s;
   pace.enter(observer);  // waits for nobody to leave
   EXPECT_FALSE(pace.has_room());
 }
@@ -54,11 +56,11 @@ TEST(Pace, WaitsUntilSomebodyLeaves) {
   Quiet observer;
   Pace pace(1, 0);
   pace.enter(observer);
+  const Clock::time_point begun = Clock::now();
   std::jthread other([&] {
     std::this_thread::sleep_for(50ms);
     pace.leave();
   });
-  const Clock::time_point begun = Clock::now();
   pace.enter(observer);
   EXPECT_GE(Clock::now() - begun, 40ms);
 }
