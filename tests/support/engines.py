@@ -118,7 +118,7 @@ def service_archive(path, names=(), seed="", env=(), volumes=(), user=""):
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=120)
         self.path = str(path)
 
     def connect(self):
@@ -176,7 +176,7 @@ class Api:
             self.api("DELETE", f"/containers/{name}?force=1&v=1")
 
 
-def wait_for_engine(socket_path, process, log, seconds=30):
+def wait_for_engine(socket_path, process, log, seconds=90):
     limit = time.monotonic() + seconds
     while True:
         with contextlib.suppress(OSError), contextlib.closing(UnixConnection(socket_path)) as connection:
@@ -267,7 +267,7 @@ class Dockerd(Api):
                  "--pidfile", pid_file, "--host", self.host, "--bridge", self.bridge,
                  "--iptables=false", "--ip-masq=false", "--ip-forward=false"],
                 stdout=log, stderr=log, start_new_session=True)  # fmt: skip
-        wait_for_engine(self.socket, self.process, self.log, seconds=90)
+        wait_for_engine(self.socket, self.process, self.log)
 
     def kill(self):
         """As a power cut for the engine, not for the containers: they run on, and nobody looks after them."""

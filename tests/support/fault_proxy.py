@@ -370,7 +370,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             headers["X-Forwarded-Proto"] = "https"
         fault.request_headers(headers)
         if not self.upstream:
-            self.upstream = http.client.HTTPConnection("127.0.0.1", self.proxy.registry.port, timeout=30)
+            self.upstream = http.client.HTTPConnection("127.0.0.1", self.proxy.registry.port, timeout=120)
         self.upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
             self.upstream.putheader(name, value)

@@ -14,6 +14,7 @@ TEST_PLUGINS = BUILD / "test-plugins"
 # Words before a command that hold root, too, to what files permit. Another user might not even reach this checkout.
 _CAPABILITIES = "-dac_override,-dac_read_search"
 AS_PERMITTED = ["setpriv", f"--inh-caps={_CAPABILITIES}", f"--bounding-set={_CAPABILITIES}", "--"] if os.geteuid() == 0 else []
+PATIENCE = 240  # seconds for one call of `pipe`: what takes longer hangs, however slow the machine is
 
 # What would reach outside the test: the state, stores, engines and credentials of whoever runs it.
 _FOREIGN = re.compile(
@@ -86,7 +87,7 @@ class Pipe:
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen},
         )
 
-    def run(self, args, env=None, cwd=None, timeout=60):
+    def run(self, args, env=None, cwd=None, timeout=PATIENCE):
         process = self.start(args, env, cwd)
         try:
             out, err = process.communicate(timeout=timeout)
@@ -100,7 +101,7 @@ class Pipe:
             ["pipe", *map(str, args)], process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
         )
 
-    def step(self, name, /, env=None, timeout=60, **params):
+    def step(self, name, /, env=None, timeout=PATIENCE, **params):
         """The outputs of one step. A list is given as repeated options, a map as key=value; parameters
         named like an argument here get an underscore behind: env_={...}."""
         result = self.try_step(name, env, timeout, **params)
@@ -108,7 +109,7 @@ class Pipe:
             raise StepFailed(result)
         return result.json
 
-    def try_step(self, name, /, env=None, timeout=60, **params):
+    def try_step(self, name, /, env=None, timeout=PATIENCE, **params):
         """As `step`, for a step that may fail: gives the Result."""
         args = ["step", name, "--output", "json"]
         for key, value in params.items():

@@ -7,12 +7,14 @@
 
 import base64
 import collections
+import fcntl
 import gzip
 import hashlib
 import http.client
 import http.server
 import io
 import json
+import os
 import pathlib
 import random
 import re
@@ -38,10 +40,27 @@ def digest_of(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+_OURS = pathlib.Path(tempfile.gettempdir(), f"pipe-test-ports-{os.getuid()}")
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port to listen on later. Until then nobody else gets it: it is none of those that the kernel gives to whoever
+    asks for any, and other tests see by a lock, which this process has as long as it lives, that it is taken."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    if first < 16384:  # it gives away nearly all
+        first = 32768
+    _OURS.mkdir(exist_ok=True)
+    while True:
+        port = random.randrange(first - 8192, first)
+        lock = os.open(_OURS / str(port), os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as s:
+                s.bind(("", port))
+        except OSError:
+            os.close(lock)
+            continue
+        return port
 
 
 class Certificates:
@@ -173,9 +192,9 @@ class _Server:
             context = ssl.create_default_context(cafile=str(self.ca_file))
             if self.client_pair:
                 context.load_cert_chain(*self.client_pair)
-            connection = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=context)
+            connection = http.client.HTTPSConnection(self.host, self.port, timeout=60, context=context)
         else:
-            connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
@@ -260,7 +279,8 @@ class Registry(_Server):
             self._process = subprocess.Popen(
                 ["docker-registry", "serve", str(self._config)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-        for _ in range(200):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             if self._process.poll() is not None:
                 raise AssertionError(f"docker-registry ended:\n{self._log.read_text()}")
             try:
@@ -281,9 +301,16 @@ class Registry(_Server):
     def requests(self):
         """(method, path without query, status) of each request since the start, or since
         forget_requests(), as its own access log has them."""
-        time.sleep(0.05)
+        self._settle()
         found = re.findall(r'\] "([A-Z]+) (\S+) HTTP/[\d.]+" (\d+) ', self._log.read_text())
         return [(m, p.partition("?")[0], int(s)) for m, p, s in found][self._seen :]
+
+    def _settle(self):
+        """Until it has written down what it was asked. It does so after an answer, and before it sees that the client has
+        closed the connection (CLOSE_WAIT, 08)."""
+        ours = re.compile(rf" [0-9A-F]+:{self.port:04X} [0-9A-F]+:[0-9A-F]{{4}} 08 ")
+        while any(ours.search(pathlib.Path("/proc/net", name).read_text()) for name in ("tcp", "tcp6")):
+            time.sleep(0.01)
 
     def forget_requests(self):
         self._seen = 0

@@ -20,11 +20,11 @@ __all__ = ["RunCase", "free_port", "get", "get_soon", "listening"]
 def get(port, host="127.0.0.1"):
     """The body of GET / there."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://{host}:{port}/", timeout=5) as answer:
+    with opener.open(f"http://{host}:{port}/", timeout=30) as answer:
         return answer.read().decode()
 
 
-def get_soon(port, seconds=20):
+def get_soon(port, seconds=60):
     """The same of a container that has just been started: it may take a moment until it listens."""
     deadline = time.monotonic() + seconds
     while True:
@@ -74,7 +74,7 @@ class RunCase(unittest.TestCase):
     def params(self, **changes):
         """The usual parameters of the step, with changes; None leaves one out."""
         params = {"image": self.image, "name": self.name, "ports": [f"127.0.0.1:{self.port}:5000"],
-                  "engine": self.engine, "ready_timeout": "20s", **changes}  # fmt: skip
+                  "engine": self.engine, "ready_timeout": "60s", **changes}  # fmt: skip
         return {key: value for key, value in params.items() if value is not None}
 
     def options(self, **changes):

@@ -10,7 +10,7 @@ import termios
 import time
 
 import pyte
-from pipe import PROGRAM
+from pipe import PATIENCE, PROGRAM
 
 FRAME_END = b"\x1b[?2026l"  # of synchronized output
 
@@ -73,7 +73,7 @@ class Terminal:
         return lines
 
 
-def run_on_terminal(pipe, words, columns=80, rows=24, env=None, cwd=None, stdout=False, meanwhile=None, timeout=60):
+def run_on_terminal(pipe, words, columns=80, rows=24, env=None, cwd=None, stdout=False, meanwhile=None, timeout=PATIENCE):
     """Runs `pipe` with its stderr on a terminal (stdout, too, if asked for). `meanwhile(terminal, process, fd)`
     is called whenever something was written, to press keys, send signals or change the size."""
     terminal = Terminal(columns, rows)
