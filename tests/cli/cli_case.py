@@ -1,5 +1,6 @@
 """What the tests of the command line share."""
 
+import os
 import pathlib
 import shutil
 import tempfile
@@ -28,13 +29,22 @@ class CliCase(unittest.TestCase):
         lines += [f"with.{key} = {value}" for key, value in params.items()]
         return "\n".join(lines) + "\n"
 
+    def gate(self, name):
+        """The shell's words that wait until `open_gate` is called, before or after, and what to call that with."""
+        path = self.folder / name
+        os.mkfifo(path)
+        return f": <{path}", path
+
+    def open_gate(self, path):
+        self.addCleanup(os.close, os.open(path, os.O_RDWR))
+
     def notes(self):
         return self.notes_file.read_text().splitlines() if self.notes_file.exists() else []
 
-    def wait_for_note(self, note, timeout=20):
+    def wait_for_note(self, note, timeout=60):
         self.wait_until(lambda: note in self.notes(), f"the note {note!r}", timeout)
 
-    def wait_until(self, condition, what, timeout=20):
+    def wait_until(self, condition, what, timeout=60):
         end = time.monotonic() + timeout
         while not condition():
             self.assertLess(time.monotonic(), end, f"waited {timeout} s for {what}; notes: {self.notes()}")

@@ -56,7 +56,7 @@ class Completion(CliCase):
 
         def wait_for(*texts):
             nonlocal seen
-            end = time.monotonic() + 30
+            end = time.monotonic() + 120
             while not all(text in seen for text in texts):
                 self.assertTrue(select.select([terminal], [], [], end - time.monotonic())[0], seen)
                 seen += os.read(terminal, 4096).decode(errors="replace")
@@ -203,12 +203,14 @@ class Completion(CliCase):
         self.assert_says(result.err, "bash, fish or zsh")
 
     def test_it_is_fast(self):
-        # The promise is 30 ms; a busy machine gets ten times that before this fails.
+        # The promise is 30 ms; a slow machine gets ten times that before this fails, and a busy one as long as it takes.
         times = []
         for _ in range(5):
-            start = time.monotonic()
-            subprocess.run([PROGRAM, "completion", "words", "step", "pull", "--"], env=self.pipe.env, check=True, stdout=subprocess.DEVNULL)
-            times.append(time.monotonic() - start)
+            process = subprocess.Popen([PROGRAM, "completion", "words", "step", "pull", "--"], env=self.pipe.env, stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, 0)
+            times.append(used.ru_utime + used.ru_stime)
         self.assertLess(min(times), 0.3)
 
 

@@ -112,7 +112,8 @@ uses = "echo"
 with.text = "${steps.tag.txt}"
 """
 
-# One fails, two go on; each says something at a time of its own.
+# One fails, two go on; each says something once its gate is open, and ends behind another one. GATES has them in order,
+# each with what has to be seen before: piped, and on a terminal.
 LIVE = """schema = 1
 [pipeline]
 name = "site"
@@ -124,14 +125,19 @@ with.text = "done"
 id = "copy"
 uses = "shell"
 needs = ["prepare"]
-for_each = ["0.5", "1.5", "2.5"]
-with.run = "sleep ${each.key}; echo said after ${each.key}; test ${each.key} != 1.5 || exit 1; sleep 3"
+for_each = ["a", "b", "c"]
+with.run = ": <say-${each.key}; echo said by ${each.key}; test ${each.key} != b || exit 1; : <end-${each.key}"
 [[step]]
 id = "build"
 uses = "shell"
 needs = ["prepare"]
-with.run = "echo compiling; echo 이미지를 만드는 중 🐳 which takes a while as there is very much to do, and so this line is long; sleep 4.5"
+with.run = "echo compiling; echo 이미지를 만드는 중 🐳 which takes a while as there is very much to do, and so this line is long; : <end-build"
 """
+GATES = (
+    ("say-a", "build .*long", r"\| 이미지를"), ("say-b", "build .*long", "said by a"), ("say-c", "failed +copy", "failed +copy"),
+    ("end-a", "failed +copy", r"1/3 done, 2 running(?s:.)*said by c"), ("end-build", "changed +copy..a", "2/3 done, 1 running"),
+    ("end-c", "changed +build", "changed +build"),
+)  # fmt: skip
 
 
 class Golden(CliCase):
@@ -148,6 +154,8 @@ class Golden(CliCase):
         pipe = Pipe(folder, plugins=[TEST_PLUGINS], env=ENV)
         for name, text in (("site.toml", CHAIN), ("fails.toml", FAILS), ("plan.toml", PLAN), ("wrong.toml", WRONG), ("live.toml", LIVE)):
             pipe.write(name, text)
+        for gate, *_ in GATES:
+            os.mkfifo(folder / gate)
         pipe.write("same", "as it is")
         pipe.write("edited", "port 5000")
         return pipe
@@ -165,10 +173,24 @@ class Golden(CliCase):
         data = re.sub(rb"(?m)^\S+ *\S* +(port 5000|rootless) .*\n( .*\n)*", b"", data)
         return re.sub(rb"\b\d\.\ds", b"0.0s", data)
 
+    def gates(self, pipe, view):
+        """Opens one after the other, as soon as a text that is seen allows it: a function to call with that."""
+        left = [(pipe.folder / gate, *seen) for gate, *seen in GATES]
+
+        def look(text):
+            while left and re.search(left[0][view], text):
+                self.open_gate(left.pop(0)[0])
+
+        return look
+
     def piped(self, pipe, words, env):
         # One stream, as `2>&1 | cat` has it.
         process = pipe.start(words, env=env, stderr=subprocess.STDOUT)
-        out = process.communicate(timeout=60)[0]
+        look, out = self.gates(pipe, 1), b""
+        for line in process.stdout:
+            out += line
+            look(out.decode())
+        process.communicate()
         self.assertNotIn(b"\x1b", out)
         return process.returncode, self.normalised(pipe, out).decode()
 
@@ -181,7 +203,9 @@ class Golden(CliCase):
 
         usual, terminal.Terminal = terminal.Terminal, Normalised
         try:
-            screen = terminal.run_on_terminal(pipe, words, columns, rows, env=env, stdout=True)
+            look = self.gates(pipe, 2)
+            screen = terminal.run_on_terminal(pipe, words, columns, rows, env=env, stdout=True,
+                                              meanwhile=lambda seen, *_: seen.frames and look(seen.frames[-1]))
         finally:
             terminal.Terminal = usual
         if frame is None:
@@ -214,7 +238,7 @@ class Golden(CliCase):
         self.assertEqual(file.read_text() if file.exists() else "", text, f"{file.name}: see the top of this test")
 
     def test_run_live(self):
-        self.check("run-live", ["run", "live.toml", "--jobs", "8"], 1, frame=r"(?s)1/3 done, 2 running.*\| \[\"2\.5\"\] said")
+        self.check("run-live", ["run", "live.toml", "--jobs", "8"], 1, frame=r"(?s)1/3 done, 2 running.*\| \[\"c\"\] said")
 
     def test_run(self):
         self.check("run", ["run", "site.toml", "--jobs", "1"])

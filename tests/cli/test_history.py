@@ -29,7 +29,7 @@ class Runs(HistoryCase):
         self.pipe.run(["step", "echo", "--text", "x"])
         table = self.pipe.run(["runs"]).out.splitlines()
         self.assertEqual(table[0].split(), ["RUN", "WHEN", "PIPELINE", "RESULT", "TIME"])
-        self.assertRegex(table[1], r"^\d{8}T\d{6}\.\d{3}Z-step-echo +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +step echo +ok +0\.\ds +unchanged=1$")
+        self.assertRegex(table[1], r"^\d{8}T\d{6}\.\d{3}Z-step-echo +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +step echo +ok +\d\.\ds +unchanged=1$")
         self.assertRegex(table[2], r"-t +\S+ \S+ +t \(down\) +ok .*undone=1$")
         self.assertRegex(table[3], r" t +failed .*failed=1 not_run=1$")
         self.assertRegex(table[4], r" t +ok .*changed=1$")
@@ -50,7 +50,7 @@ class Runs(HistoryCase):
         self.assert_code(self.pipe.run(["runs", "--limit", "some"]), 2)
 
     def test_one_that_runs_and_one_that_was_killed(self):
-        process = self.pipe.start(["run", self.pipeline(self.scripted("a", wait='"30s"'))])
+        process = self.pipe.start(["run", self.pipeline(self.scripted("a", wait='"120s"'))])
         try:
             self.wait_for_note("begin a")
             self.assertEqual(self.runs()[0]["status"], "running")
@@ -140,11 +140,12 @@ class Resume(HistoryCase):
         self.assertIn("ended well: there is nothing to go on with", again.err)
 
     def test_one_that_was_killed(self):
-        process = self.pipe.start(["run", self.pipeline(self.scripted("a") + self.scripted("b", wait='"2s"'))])
+        path = self.pipeline(self.scripted("a") + self.scripted("b", wait='"${vars.wait}"'), '[vars.wait]\ndefault = "60s"\n')
+        process = self.pipe.start(["run", path])
         self.wait_for_note("begin b")
         process.kill()
         process.communicate()
-        self.assert_code(self.pipe.run(["run", "--resume", self.folder / "p.toml"]), 0)
+        self.assert_code(self.pipe.run(["run", "--resume", path, "--set", "wait=0s"]), 0)
         self.assertEqual([n for n in self.notes() if n.startswith("end")], ["end a", "end b"])
 
     def test_settings_plugins_and_folder_are_those_of_the_run(self):
@@ -250,7 +251,7 @@ class Follow(HistoryCase):
         return process
 
     def test_what_is_said_is_shown_before_the_run_ends(self):
-        run = self.pipe.start(["run", self.pipeline(self.scripted("a") + self.scripted("b", wait='"30s"'))])
+        run = self.pipe.start(["run", self.pipeline(self.scripted("a") + self.scripted("b", wait='"120s"'))])
         self.addCleanup(lambda: (run.kill(), run.communicate()))
         self.wait_for_note("begin b")
         process = self.following()
@@ -258,7 +259,7 @@ class Follow(HistoryCase):
         self.assertEqual((lines[0], lines[2]), ("a | this is a\n", "b | this is b\n"))
         self.assertIsNone(run.poll())
         run.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
         self.assertEqual((process.returncode, err), (0, b""))
         self.assertIn("cancelled=1", out.decode().splitlines()[-1])
 
@@ -271,18 +272,18 @@ class Follow(HistoryCase):
         process.stdout.readline()
         process.stdout.close()  # as `| head -1` does
         process.stdout = None
-        self.assertEqual(process.wait(timeout=20), -signal.SIGPIPE)
+        self.assertEqual(process.wait(timeout=60), -signal.SIGPIPE)
         self.assertIsNone(run.poll())
 
     def test_one_step_of_a_run_that_is_killed(self):
-        run = self.pipe.start(["run", self.pipeline(self.scripted("a") + self.scripted("b", wait='"30s"'))])
+        run = self.pipe.start(["run", self.pipeline(self.scripted("a") + self.scripted("b", wait='"120s"'))])
         self.addCleanup(lambda: (run.kill(), run.communicate()))
         self.wait_for_note("begin b")
         process = self.following("last", "b")
         self.assertEqual(process.stdout.readline(), b"this is b\n")
         run.kill()
         run.communicate()
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
         self.assertEqual((process.returncode, out), (0, b""))
         self.assertIn(b"was killed: it has no end", err)
 
@@ -374,10 +375,10 @@ class Explain(HistoryCase):
         self.assertEqual(self.pipe.run(["log", "last", "--explain"]).out, expected)
 
     def test_after_ctrl_c(self):
-        process = self.pipe.start(["run", self.pipeline(self.scripted("a", wait='"30s"') + self.scripted("b"))])
+        process = self.pipe.start(["run", self.pipeline(self.scripted("a", wait='"120s"') + self.scripted("b"))])
         self.wait_for_note("begin a")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         self.assertIn("  b  did not run: `a` cancelled\n", self.pipe.run(["log", "last", "--explain"]).out)
 
 

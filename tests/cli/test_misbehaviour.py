@@ -1,8 +1,8 @@
 """A plugin that misbehaves costs one step: the run goes on to `finally` and ends in order."""
 
 import os
+import signal
 import subprocess
-import time
 import unittest
 
 from cli_case import CliCase
@@ -26,15 +26,16 @@ class Misbehaviour(CliCase):
         self.assertEqual(self.notes(), ["begin f", "end f"], result)
         self.assert_says(result.err, f"t: changed={self.before + 1} unchanged=0 failed=1", *messages)
 
-    def assert_no_steps_left(self):
-        def left():
-            found = subprocess.run(["pgrep", "-f", str(self.folder)], capture_output=True, text=True, check=False)
-            return [pid for pid in found.stdout.split() if int(pid) != os.getpid()]
+    def left(self):
+        """Processes of this test that live."""
+        found = subprocess.run(["pgrep", "-f", str(self.folder)], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in found.stdout.split() if int(pid) != os.getpid()]
 
-        self.wait_until(lambda: not left(), "steps to be gone")
+    def assert_no_steps_left(self):
+        self.wait_until(lambda: not self.left(), "steps to be gone")
 
     def test_crashes_name_plugin_signal_and_last_words(self):
-        for how, signal in [
+        for how, end in [
             ("segfault", "crashed (SIGSEGV)"),
             ("abort", "crashed (SIGABRT)"),
             ("throw", "crashed (SIGABRT)"),
@@ -45,7 +46,7 @@ class Misbehaviour(CliCase):
                 self.notes_file.unlink(missing_ok=True)
                 result = self.misbehave(how)
                 self.assert_costs_one_step(
-                    result, f"error: bad: plugin 'misbehave' {signal}", "bad | about to misbehave\n", "bad | last words\n"
+                    result, f"error: bad: plugin 'misbehave' {end}", "bad | about to misbehave\n", "bad | last words\n"
                 )
 
     def test_exit(self):
@@ -64,9 +65,7 @@ class Misbehaviour(CliCase):
                 self.assert_costs_one_step(result, "took longer than its timeout of 200ms")
 
     def test_a_hang_that_ignores_sigterm_is_killed(self):
-        begin = time.monotonic()
-        self.assert_costs_one_step(self.misbehave("ignore-term", timeout="200ms"), "took longer than its timeout")
-        self.assertLess(time.monotonic() - begin, 20)
+        self.assert_costs_one_step(self.misbehave("ignore-term", timeout="2s"), "took longer than its timeout")
 
     def test_a_flood_of_output_is_bounded(self):
         result = self.misbehave("flood", amount=100, timeout=None)
@@ -87,15 +86,13 @@ class Misbehaviour(CliCase):
         self.assertLess(len(result.err), 10 << 20)
 
     def test_a_grandchild_that_holds_stdout_does_not_hold_the_run(self):
-        begin = time.monotonic()
-        result = self.misbehave("grandchild")
-        self.assert_code(result, 0)
-        self.assertLess(time.monotonic() - begin, 30)
+        self.assert_code(self.misbehave("grandchild"), 0)
+        self.wait_until(lambda: len(self.left()) == 1, "all but the grandchild to be gone")
+        os.kill(self.left()[0], signal.SIGKILL)
 
     def test_what_a_crashed_step_started_is_killed(self):
         self.assert_costs_one_step(self.misbehave("grandchild-then-crash"), "crashed (SIGABRT)")
-        names = subprocess.run(["pgrep", "-f", str(self.folder)], capture_output=True, text=True, check=False)
-        self.assertEqual(names.stdout, "")
+        self.assert_no_steps_left()
 
     def test_closed_descriptors(self):
         for how in ("close-all", "close-and-reopen"):

@@ -32,18 +32,18 @@ class LiveDisplay(CliCase):
         path = self.pipeline(self.scripted("slow", wait='"700ms"') + '[[step]]\nuses = "noop"\n')
         screen = self.run_on_terminal(["run", path])
         self.assertEqual(screen.code, 0)
-        pattern = r"\[\+\] t  0/2  1 running  0\.\ds\n  running   slow    0\.\ds\n    \| this is slow"
+        pattern = r"\[\+\] t  0/2  1 running  \d\.\ds\n  running   slow    \d\.\ds\n    \| this is slow"
         self.assertTrue(any(re.fullmatch(pattern, "\n".join(frame)) for frame in screen.live), screen.raw)
         self.assertRegex(
             screen.text,
-            r"^  changed   slow    0\.\ds  slow\n  unchanged noop    \d\.\ds\nt: changed=1 unchanged=1 failed=0 skipped=0   \d\.\ds\n$",
+            r"^  changed   slow    \d\.\ds  slow\n  unchanged noop    \d\.\ds\nt: changed=1 unchanged=1 failed=0 skipped=0   \d\.\ds\n$",
         )
 
     def blobs(self, time='"2s"', sizes=(20_000_000, 100_000_000, 5_000_000)):
         return self.pipeline(f'[[step]]\nid = "move"\nuses = "blobs"\nwith.sizes = {list(sizes)}\nwith.time = {time}\n')
 
     def test_blobs_have_bars_that_fit_and_go_when_they_have_ended(self):
-        figures = r" +\d+\.\d .?B / +%s   +\d+\.\d MB/s +\d+s"
+        figures = r" +\d+\.\d .?B / +%s   +\d+\.\d .B/s +\d+s"
         for columns, width, locale, bar in (
             (80, 13, "C", r"\[=*>? *\]"),
             (200, 40, "C", r"\[=*>? *\]"),
@@ -53,15 +53,18 @@ class LiveDisplay(CliCase):
                 env = {"LC_ALL": locale, "NO_COLOR": "1"}
                 screen = self.run_on_terminal(["run", self.blobs()], columns, env=env)
                 self.assertEqual(screen.code, 0, screen.raw)
-                middle = screen.live[len(screen.live) // 3]
+                counts = [len(frame) for frame in screen.live]
+                self.assertIn(5, counts, screen.raw)
+                last = len(counts) - counts[::-1].index(5) - 1  # with all three
+                middle = screen.live[last]
                 self.assertRegex(middle[0], r"^\[\+\] t  0/1  1 running  \d\.\ds$")
-                whole = r"^  running   move    \d\.\ds  \d+\.\d MB / 125\.0 MB  \d+\.\d MB/s  \ds left$"
+                whole = r"^  running   move    \d\.\ds  \d+\.\d MB / 125\.0 MB  \d+\.\d MB/s  \d+s left$"
                 self.assertRegex(middle[1], whole)
                 for line, name, size in zip(middle[2:], "123", (r"20\.0 MB", r"100\.0 MB", r"5\.0 MB"), strict=True):
                     pattern = rf"^    sha256:00000000000{name}  ({bar}){figures % size}$"
                     self.assertRegex(line, pattern)
                     self.assertEqual(len(re.match(pattern, line)[1]), width)
-                self.assertEqual(len(screen.live[-2]), 4, screen.live[-2])
+                self.assertIn(4, counts[last:], screen.raw)
                 self.assert_fits(screen, columns)
                 self.assertRegex(screen.text, r"^  changed   move    \d\.\ds  moved\nt: changed=1 .*\n$")
                 self.assertNotIn("\x1b[3", screen.raw)
@@ -75,14 +78,15 @@ class LiveDisplay(CliCase):
     def test_piped_a_short_step_is_one_line_and_a_long_one_tells_its_tenths(self):
         self.assertEqual(len(self.pipe.run(["run", self.blobs()]).err.splitlines()), 2)
         said = self.pipe.run(["run", self.blobs('"12s"')]).err
-        self.assertRegex(said, r"\Amove \| \d+\.\d MB / 125\.0 MB  \d+\.\d MB/s  \ds left\n")
+        self.assertRegex(said, r"\Amove \| \d+\.\d MB / 125\.0 MB  \d+\.\d MB/s  \d+s left\n")
         self.assertIn(said.count("move |"), (2, 3), said)
 
     def test_json_tells_the_bytes_of_each_blob_and_its_end(self):
         events = self.pipe.run(["run", "--output", "json", self.blobs('"1s"')]).events
+        elapsed = next(e["elapsed_ms"] for e in events if e["type"] == "step_ended")
         for blob, size in ((1, 20_000_000), (2, 100_000_000), (3, 5_000_000)):
             told = [e for e in events if e["type"] == "progress" and e["id"] == blob]
-            self.assertLessEqual(len(told), 12)
+            self.assertLessEqual(len(told), 2 + elapsed // 100)
             self.assertGreater(len(told), 3)
             self.assertEqual({(e["total"], e["unit"], e["label"]) for e in told},
                              {(size, "bytes", f"sha256:00000000000{blob}")})  # fmt: skip
@@ -90,7 +94,7 @@ class LiveDisplay(CliCase):
 
     def test_instances_are_one_line_and_only_those_that_fail_have_their_own(self):
         bad = "[[step]]\nid = 'bad'\nuses = 'shell'\nneeds = []\nfor_each = ['a', 'b', 'c']\nwith.run = 'sleep 0.4; test ${each.key} != b'\n"
-        path = self.pipeline(self.fan_out("many", [f"i{n}" for n in range(6)], wait='"400ms"') + bad)
+        path = self.pipeline(self.fan_out("many", [f"i{n}" for n in range(6)], wait='"1s"') + bad)
         screen = self.run_on_terminal(["run", path, "--jobs", "3"], columns=80, rows=30)
         self.assertEqual(screen.code, 1, screen.text)
         pattern = r"  running   many    \d\.\ds  [0-6]/6 done, 3 running\n    \| \[\"i\d\"\] this is i\d\n"
@@ -107,12 +111,12 @@ class LiveDisplay(CliCase):
     def test_the_last_lines_of_what_runs_stand_below_it(self):
         path = self.pipeline(self.shell("build", "for i in 1 2 3 4 5 6 7 8 9; do echo line $i; done; sleep 1"))
         screen = self.run_on_terminal(["run", path], rows=30)
-        middle = screen.live[len(screen.live) // 2]
-        self.assertRegex(middle[1], r"^  running   build    \d\.\ds$")
-        self.assertEqual(middle[2:], [f"    | line {i}" for i in range(4, 10)])
+        whole = next(frame for frame in screen.live if frame[-1] == "    | line 9")
+        self.assertRegex(whole[1], r"^  running   build    \d\.\ds$")
+        self.assertEqual(whole[2:], [f"    | line {i}" for i in range(4, 10)])
         self.assertNotIn("| line", screen.text)
         narrow = self.run_on_terminal(["run", path], rows=4)
-        self.assertRegex(narrow.live[len(narrow.live) // 2][1], r"^  running   build    \d\.\ds  line 9$")
+        self.assertTrue(any(re.search(r"^  running   build    \d\.\ds  line 9$", frame[1]) for frame in narrow.live), narrow.raw)
 
     def test_wide_characters_take_two_columns(self):
         path = self.pipeline(self.shell("build", "for i in 1 2 3; do printf '이미지를 가져오는 중 🐳 %.0s' 1 2 3 4 5; echo; done; sleep 1"))
@@ -121,12 +125,18 @@ class LiveDisplay(CliCase):
             self.assertEqual(screen.code, 0)
             for frame in screen.live:
                 self.assertLessEqual(len(frame), 5, frame)  # none has wrapped
-            self.assertTrue(any("이미지를 가져오는" in line for line in screen.live[-2]), screen.live[-2])
+            self.assertTrue(any("이미지를 가져오는" in line for frame in screen.live for line in frame), screen.raw)
             self.assertNotIn("running", screen.text)
 
     def test_more_steps_than_rows(self):
-        steps = "".join(self.scripted(f"s{n:02}", keys={"needs": "[]"}, wait='"900ms"') for n in range(30))
-        screen = self.run_on_terminal(["run", self.pipeline(steps), "--jobs", "30"], rows=8)
+        wait, gate = self.gate("go")
+        steps = "".join(self.shell(f"s{n:02}", wait, "needs = []") for n in range(30))
+
+        def go(terminal, process, fd):
+            if terminal.frames and "  and 25 more" in terminal.frames[-1]:
+                self.open_gate(gate)
+
+        screen = self.run_on_terminal(["run", self.pipeline(steps), "--jobs", "30"], rows=8, meanwhile=go)
         self.assertEqual(screen.code, 0)
         self.assertTrue(any(frame[-1] == "  and 25 more" for frame in screen.live), screen.live)
         for frame in screen.live:
@@ -139,21 +149,24 @@ class LiveDisplay(CliCase):
         screen = self.run_on_terminal(["run", path], rows=20)
         frames = screen.raw.split("\x1b[?2026h")
         self.assertEqual(len(frames) - 1, screen.raw.count("\x1b[?2026l"))
-        later = frames[len(frames) // 2]
-        self.assertIn("running", later)
-        self.assertNotIn("line 2", later)
+        self.assertEqual(sum("line 2" in frame for frame in frames), 1, screen.raw)
+        self.assertIn("running", frames[-2])
         self.assertNotIn("\x1b[?25l", screen.raw)  # the cursor is never hidden: nothing has to bring it back
 
     def test_another_size(self):
         wide = "0123456789" * 12
-        path = self.pipeline(self.scripted("first") + self.shell("build", f"x={wide}; for i in 1 2 3; do echo $x; done; sleep 2"))
+        wait, gate = self.gate("go")
+        path = self.pipeline(self.scripted("first") + self.shell("build", f"x={wide}; for i in 1 2 3; do echo $x; done; {wait}"))
         sizes = [(50, 20), (120, 20), (90, 9)]
 
         def resize(terminal, process, fd):
-            if sizes and len(terminal.frames) % 4 == 3:
-                columns, rows = sizes.pop(0)
-                terminal.resize(columns, rows)
-                set_size(fd, columns, rows)
+            if len(terminal.frames) % 4 != 3:
+                return
+            if not sizes:
+                return self.open_gate(gate)
+            columns, rows = sizes.pop(0)
+            terminal.resize(columns, rows)
+            set_size(fd, columns, rows)
 
         screen = self.run_on_terminal(["run", path], columns=120, rows=20, meanwhile=resize)
         self.assertEqual((screen.code, sizes), (0, []))
@@ -221,7 +234,7 @@ class LiveDisplay(CliCase):
         self.assertNotIn("\x1b", self.run_on_terminal(["run", path], env={"TERM": "dumb"}).raw)
 
     def test_no_line_is_wider_than_the_terminal(self):
-        path = self.pipeline(self.scripted("a-step-with-a-rather-long-name", wait='"400ms"'))
+        path = self.pipeline(self.scripted("a-step-with-a-rather-long-name", wait='"1s"'))
         screen = self.run_on_terminal(["run", path], columns=40)
         self.assertTrue(screen.live)
         self.assert_fits(screen, 40)
@@ -250,9 +263,9 @@ class LiveDisplay(CliCase):
     def test_verbose_says_every_line_with_its_time(self):
         path = self.pipeline(self.scripted("a") + self.shell("b", "echo one; sleep 0.3; echo two"))
         screen = self.run_on_terminal(["run", path, "--verbose"])
-        self.assertRegex(screen.text, r"a   0\.\ds \| this is a\n  changed   a .*\nb   0\.\ds \| one\nb   0\.\ds \| two\n  changed   b ")
+        self.assertRegex(screen.text, r"a   \d\.\ds \| this is a\n  changed   a .*\nb   \d\.\ds \| one\nb   \d\.\ds \| two\n  changed   b ")
         said = self.pipe.run(["run", path, "--verbose"]).err
-        self.assertRegex(said, r"\Aa   0\.0s \| run `scripted`\na   0\.\ds \| this is a\n  changed   a ")
+        self.assertRegex(said, r"\Aa   \d\.\ds \| run `scripted`\na   \d\.\ds \| this is a\n  changed   a ")
         together = self.pipe.run(["run", path, "--verbose", "--quiet"])
         self.assert_code(together, 2)
         self.assertIn("do not go together", together.err)
@@ -260,9 +273,12 @@ class LiveDisplay(CliCase):
 
 class Plain(CliCase):
     def test_what_runs_at_the_same_time_is_said_one_after_the_other(self):
-        steps = "".join(
-            f"[[step]]\nid = '{n}'\nuses = 'shell'\nneeds = []\nwith.run = 'for i in 1 2 3 4 5; do echo {n}$i; sleep 0.2; done'\n"
-            for n in "abc")
+        def all_have(what):  # done `what`
+            there = " && ".join(f"[ -e {self.folder}/{what}-{n} ]" for n in "abc")
+            return f": >{self.folder}/{what}-$n; until {there}; do sleep 0.02; done"
+
+        talk = f"{all_have('begun')}; for i in 1 2 3 4 5; do echo $n$i; sleep 0.05; done; {all_have('talked')}"
+        steps = "".join(f"[[step]]\nid = '{n}'\nuses = 'shell'\nneeds = []\nwith.run = 'n={n}; {talk}'\n" for n in "abc")
         said = self.pipe.run(["run", self.pipeline(steps)]).err
         speakers = [line.split()[0] for line in said.splitlines() if " | " in line]
         self.assertEqual(len(speakers), 15, said)

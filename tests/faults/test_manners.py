@@ -1,6 +1,5 @@
 """How a host is treated that complains, or that one has to be gentle with."""
 
-import collections
 import threading
 import time
 import unittest
@@ -8,32 +7,43 @@ import unittest
 from registries import Answer, FakeRegistry, Image
 from steps import StepTest
 
+AT_ONCE = 8  # requests of a host, until it complains
+HELD, SILENCE = 1.5, 4  # seconds
 MANY = Image(sizes=(200_000,) * 24, seed=5)
 BIG = Image(sizes=(8_000_000,), seed=6)
 
 
 class CountingRegistry(FakeRegistry):
-    """Knows how many requests for blobs it answers at once, and when they came."""
+    """Knows when requests for layers came, and how many it then had at once. It answers none until AT_ONCE are there.
+    With `complaint`, that is the status which the last of them gets; the others are held until that has been read."""
 
-    def __init__(self, **options):
+    def __init__(self, complaint=None, **options):
         super().__init__(**options)
-        self.now = self.most = 0
-        self.times = []
-        self.slow = 0
+        self.complaint, self.now, self.came = complaint, 0, []
+        self._changed = threading.Condition()
 
     def answer(self, request):
-        if "/blobs/" not in request.path:
+        if "/blobs/" not in request.path or request.path.endswith(MANY.config["digest"]):
             return super().answer(request)
-        with self._lock:
+        with self._changed:
             self.now += 1
-            self.most = max(self.most, self.now)
-            self.times.append(time.monotonic())
+            self.came.append((time.monotonic(), self.now))
+            number = len(self.came)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: len(self.came) >= AT_ONCE, 20)
         try:
-            time.sleep(self.slow)
+            if self.complaint and number == AT_ONCE:
+                return Answer(self.complaint, headers={"Retry-After": str(SILENCE)})
+            time.sleep(HELD if self.complaint and number < AT_ONCE else 0.05)
             return super().answer(request)
         finally:
-            with self._lock:
+            with self._changed:
                 self.now -= 1
+
+    def since_complaint(self):
+        """(seconds, at once) of each request for a layer."""
+        complained = self.came[AT_ONCE - 1][0]
+        return [(came - complained, now) for came, now in self.came]
 
 
 class Manners(StepTest):
@@ -46,41 +56,19 @@ class Manners(StepTest):
         return registry
 
     def test_a_host_that_complains_is_left_alone_by_all(self):
-        complained = threading.Event()
-        silence = collections.deque()
-
-        def fault(request):
-            if "/blobs/" in request.path and not complained.is_set():
-                complained.set()
-                silence.append(time.monotonic())
-                return Answer(429, headers={"Retry-After": "1"})
-            return None
-
-        registry = self.registry(fault=fault)
-        registry.slow = 0.02
+        registry = self.registry(complaint=429)
         self.step("pull", image=f"{registry.address}/many:1")
-        # What was under way when the complaint came may still arrive.
-        disturbed = [t - silence[0] for t in registry.times if 0.2 < t - silence[0] < 0.9]
+        disturbed = [seconds for seconds, _ in registry.since_complaint()[AT_ONCE:] if seconds < SILENCE - 0.1]
         self.assertEqual(disturbed, [])
 
     def test_a_host_that_complains_gets_less_at_once(self):
-        complained = threading.Event()
-
-        def fault(request):
-            if "/blobs/" in request.path and not complained.is_set():
-                complained.set()
-                threading.Timer(0.6, setattr, (registry, "most", 0)).start()  # who was under way has ended
-                return Answer(503, headers={"Retry-After": "1"})
-            return None
-
-        registry = self.registry(fault=fault)
-        registry.slow = 0.05
+        registry = self.registry(complaint=503)
         self.step("pull", image=f"{registry.address}/many:1")
-        self.assertLessEqual(registry.most, 5)
+        for seconds, now in registry.since_complaint()[AT_ONCE:]:
+            self.assertLessEqual(now, AT_ONCE // 2 + int(seconds), "half as many, and one more with each second")
         quiet = self.registry()
-        quiet.slow = 0.05
         self.other_pipe("other").step("pull", image=f"{quiet.address}/many:1")
-        self.assertGreaterEqual(quiet.most, 8)
+        self.assertGreaterEqual(max(now for _, now in quiet.came), AT_ONCE)
 
     def test_says_when_few_pulls_are_left(self):
         registry = self.registry()

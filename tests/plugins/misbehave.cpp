@@ -114,13 +114,13 @@ pipe_status run(const pipe_host_v1 *host, pipe_run *handle) noexcept {
   if (what == "grandchild") {
     if (fork() == 0) {
       // It holds stdout, and the runner's socket, and goes on for much longer than the step.
-      sleep(20);
+      sleep(600);
       _exit(0);
     }
   }
   if (what == "grandchild-then-crash") {
     if (fork() == 0) {
-      sleep(20);
+      sleep(600);
       _exit(0);
     }
     abort();

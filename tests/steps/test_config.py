@@ -230,10 +230,9 @@ class Config(StepTest):
         status, headers, _ = registry.request("POST", "/v2/app/blobs/uploads/", b"")
         self.assertEqual(headers["X-Test"], 'yes: "no"')
         self.assertTrue(headers["Location"].startswith("/v2/"), headers["Location"])
-        time.sleep(0.1)
+        self.assertEqual(registry.requests, [])
         lines = [json.loads(line) for line in registry.log.splitlines() if line.startswith("{")]
         self.assertTrue(any(line.get("place") == "0123" for line in lines), registry.log)
-        self.assertEqual(registry.requests, [])
 
     def test_host_makes_the_urls(self):
         registry = self.serve(host="https://registry.example:8443")
@@ -269,7 +268,7 @@ class Config(StepTest):
         self.assertEqual(registry.request("GET", "/v2/")[0], 200)
         old = ssl.create_default_context(cafile=str(certificates.ca_file))
         old.maximum_version = ssl.TLSVersion.TLSv1_2
-        connection = http.client.HTTPSConnection("localhost", self.port, context=old, timeout=10)
+        connection = http.client.HTTPSConnection("localhost", self.port, context=old, timeout=60)
         self.assertRaises(ssl.SSLError, connection.request, "GET", "/v2/")
         registry.stop()
         self.write(tls_certificate=certificates.cert, tls_key=certificates.key, tls_client_cas=[certificates.ca_file])
@@ -282,7 +281,7 @@ class Config(StepTest):
         debug = free_port()
         self.refused("is open to whoever reaches", "debug_public", debug_addr=f":{debug}")
         registry = self.serve(debug_addr=f"127.0.0.1:{debug}", metrics=True)
-        connection = http.client.HTTPConnection("127.0.0.1", debug, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", debug, timeout=60)
         connection.request("GET", "/metrics")
         self.assertIn(b"registry_", connection.getresponse().read())
         connection.close()
@@ -298,10 +297,10 @@ class Config(StepTest):
         self.file.write_text(text.replace("threshold: 3", "threshold: 1").replace('"10s"', '"100ms"'))
 
     def wait_for(self, registry, status):
-        deadline = time.monotonic() + 20
-        while registry.request("GET", "/v2/")[0] != status and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while (seen := registry.request("GET", "/v2/")[0]) != status and time.monotonic() < deadline:
             time.sleep(0.1)
-        self.assertEqual(registry.request("GET", "/v2/")[0], status)
+        self.assertEqual(seen, status)
 
     def test_health_checks_make_it_answer_503(self):
         alarm, closed = self.folder / "alarm", free_port()
@@ -339,7 +338,7 @@ class Config(StepTest):
         registry = self.serve(notifications={"ci": f"http://127.0.0.1:{hook.server_port}/hook"},
                               notification_headers={"Authorization": "Bearer abc"})  # fmt: skip
         registry.push(Image(), "app", "1")
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not told and time.monotonic() < deadline:
             time.sleep(0.05)
         self.assertEqual(told[0][0], "Bearer abc")

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
 from pipe import Pipe
@@ -385,15 +384,14 @@ class NotARegistry(Case):
         pipeline = self.pipe.write(
             "wait.toml",
             f'schema = 1\n[pipeline]\nname = "wait"\n[[step]]\nuses = "verify"\nwith.registry = "localhost:{port}"\n'
-            'retry = { attempts = 50, delay = "100ms", max_delay = "200ms" }\n',
+            'retry = { attempts = 300, delay = "100ms", max_delay = "200ms" }\n',
         )
         run = self.pipe.start(["run", pipeline, "--output", "plain"])
-        time.sleep(0.5)
+        self.assertIn(b"try 2 of 300", run.stderr.readline())
         registry = Registry(port=port)
         self.start(registry)
-        out, err = run.communicate(timeout=30)
+        out, err = run.communicate(timeout=120)
         self.assertEqual(run.returncode, 0, out + err)
-        self.assertIn(b"try 2 of 50", out + err)
 
 
 class Parameters(Case):
