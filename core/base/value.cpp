@@ -114,6 +114,19 @@ const Value *Value::find(std::string_view key) const {
   return found == map.end() ? nullptr : &found->second;
 }
 
+bool is_empty(const Value &value) {
+  switch (value.kind()) {
+    case Value::Kind::string:
+      return value.as_string().empty();
+    case Value::Kind::list:
+      return value.as_list().empty();
+    case Value::Kind::map:
+      return value.as_map().empty();
+    default:
+      return value.is_null();
+  }
+}
+
 std::string_view kind_name(Value::Kind kind) {
   switch (kind) {
     case Value::Kind::null:

@@ -49,6 +49,8 @@ class Value {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Map> data_;
 };
 
+/// Null, or text, a list or a map with nothing in it.
+bool is_empty(const Value &);
 /// "string", "integer", "list" … as the schema names them.
 std::string_view kind_name(Value::Kind);
 /// Compact JSON, keys in order. UTF-8 that is not valid is replaced.

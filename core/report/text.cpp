@@ -1,7 +1,5 @@
 #include "core/report/text.hpp"
 
-#include "core/run/resumption.hpp"
-
 #include <fmt/core.h>
 #include <poll.h>
 #include <unistd.h>
@@ -10,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace pipes {
@@ -29,18 +28,37 @@ std::string indent(std::string_view text, std::string_view with) {
   return out;
 }
 
+/// What a plugin says for people, as far as anyone would read it; the journal has all of it.
+std::string readable(std::string_view text) {
+  constexpr std::size_t kLongest = 8U << 10;
+  return text.size() <= kLongest ? printable(text) : printable(text.substr(0, kLongest)) + " …";
+}
+
+/// The first lines in which two texts differ; " …" stands for what is before and after.
+std::pair<std::string, std::string> differing_lines(std::string_view before, std::string_view after) {
+  bool later = false;
+  for (; first_line(before) == first_line(after) && before != after; later = true) {
+    before.remove_prefix(std::min(before.size(), first_line(before).size() + 1));
+    after.remove_prefix(std::min(after.size(), first_line(after).size() + 1));
+  }
+  const auto shown = [later](std::string_view text) -> std::string {
+    if (text.empty()) return later ? "…" : "(none)";
+    const std::string_view line = first_line(text);
+    const bool is_last = line.size() + 1 >= text.size();
+    return fmt::format("{}{}{}", later ? "… " : "", line, is_last ? "" : " …");
+  };
+  return {shown(before), shown(after)};
+}
+
 /// Fields that differ, one below the other: `image    sha256:9f01 -> sha256:cb52`.
 std::string diff_lines(const std::vector<Diff> &diffs, std::string_view margin, Color color) {
   std::size_t columns = 0;
   for (const Diff &diff : diffs) columns = std::max(columns, width(printable(diff.field)));
   std::string out;
   for (const Diff &diff : diffs) {
-    const auto value = [](const std::string &text) {
-      return text.empty() ? "(none)" : std::string(first_line(printable(text)));
-    };
+    const auto [before, after] = differing_lines(printable(diff.before), printable(diff.after));
     out += fmt::format("{}{}  {} {} {}\n", margin, padded(printable(diff.field), columns),
-                       paint(value(diff.before), Tone::faint, color), paint("->", Tone::faint, color),
-                       value(diff.after));
+                       paint(before, Tone::faint, color), paint("->", Tone::faint, color), after);
   }
   return out;
 }
@@ -239,11 +257,11 @@ std::string plan_lines(const Event &e, std::size_t id_columns, Color color, Deta
 
 std::string failure_block(const Event &e, Told told, Color color) {
   const Failure &f = *e.failure;
-  const std::string message = printable(f.message);
+  const std::string message = readable(f.message);
   const std::string_view first = first_line(message);
   std::string out = fmt::format("{} {}: {}\n", paint("error:", Tone::bad, color), printable(e.step), first);
   if (first.size() < message.size()) out += indent(std::string_view(message).substr(first.size() + 1), "  ");
-  if (!f.hint.empty()) out += indent(printable(f.hint), "  hint: ");
+  if (!f.hint.empty()) out += indent(readable(f.hint), "  hint: ");
   out += params_lines(e.params, color);
   const std::vector<std::string> &lines = told == Told::events ? f.untold : f.tail;
   if (!lines.empty()) {
@@ -260,8 +278,8 @@ std::string step_line(const Event &e, std::size_t id_columns, Color color, std::
   const std::string state = fmt::format("  {:<9}", state_word(e));
   std::string rest =
       fmt::format(" {}  {:>6}", padded(printable(e.step), id_columns), elapsed_text(e.elapsed));
-  const std::string why = e.failure ? e.failure->message : e.summary;
-  if (!why.empty()) rest += "  " + std::string(first_line(printable(why)));
+  const std::string why = readable(e.failure ? e.failure->message : e.summary);
+  if (!why.empty()) rest += "  " + std::string(first_line(why));
   if (columns > 0) rest = fit(rest, columns - std::min(columns, state.size()));
   std::string out = paint(state, state_tone(e), color) + rest + "\n";
   const std::string margin(std::size_t{2} + 9 + 1, ' ');

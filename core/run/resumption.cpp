@@ -43,19 +43,6 @@ std::string first_difference(const Value::Map &before, const Value::Map &now) {
 
 }  // namespace
 
-bool is_empty(const Value &value) {
-  switch (value.kind()) {
-    case Value::Kind::string:
-      return value.as_string().empty();
-    case Value::Kind::list:
-      return value.as_list().empty();
-    case Value::Kind::map:
-      return value.as_map().empty();
-    default:
-      return value.is_null();
-  }
-}
-
 bool has_masked(const Value::Map &map) {
   return std::ranges::any_of(map, [](const auto &pair) { return is_masked(pair.second); });
 }

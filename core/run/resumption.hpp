@@ -59,7 +59,5 @@ class Resumption {
 
 /// Whether a value has a masked secret in it, so that it cannot be used.
 bool has_masked(const Value::Map &);
-/// Whether there is nothing in a value.
-bool is_empty(const Value &);
 
 }  // namespace pipes

@@ -122,6 +122,32 @@ TEST(PlainPrinter, TellsTheParametersOfAStepThatFailed) {
                                                                      "  its last lines:\n"));
 }
 
+TEST(PlainPrinter, ShowsTheFirstLineInWhichTextsDiffer) {
+  TextSink out;
+  PlainPrinter printer(out, Color::off);
+  printer.on(start());
+  Event e = ended("registry", State::changed, "", milliseconds(100));
+  e.diffs = {{"config", "a: 1\nb: 2\nc: 3\n", "a: 1\nb: 5\nc: 3\n"},
+             {"new", "", "a: 1\nb: 2\n"},
+             {"longer", "a: 1\n", "a: 1\nb: 2\n"}};
+  printer.on(e);
+  EXPECT_THAT(out.text, HasSubstr("config  … b: 2 … -> … b: 5 …\n"));
+  EXPECT_THAT(out.text, HasSubstr("new     (none) -> a: 1 …\n"));
+  EXPECT_THAT(out.text, HasSubstr("longer  … -> … b: 2\n"));
+}
+
+TEST(PlainPrinter, CutsAnErrorThatIsTooLongToRead) {
+  TextSink out;
+  PlainPrinter printer(out, Color::off);
+  printer.on(start());
+  Event e = failed("push");
+  e.failure->message = std::string(100'000, 'x') + "end";
+  e.failure->hint = std::string(100'000, 'y');
+  printer.on(e);
+  EXPECT_THAT(out.text, HasSubstr("xxxxxxxx …\n"));
+  EXPECT_LT(out.text.size(), 30'000U);
+}
+
 TEST(PlainPrinter, KeepsTogetherWhatAStepSays) {
   TextSink out;
   PlainPrinter printer(out, Color::off);
