@@ -39,6 +39,26 @@ bool fits(Type type, Value::Kind kind) {
   return false;
 }
 
+/// How an output is not what was declared; empty: it is.
+std::string misfit(const Output &declared, const Value &value) {
+  const std::string wanted = describe_type(declared.type, declared.item);
+  const auto problem = [&](std::string_view which, Value::Kind kind) {
+    return fmt::format("gave its output '{}' {} {}, but declares it as {}", declared.name, which,
+                       kind_name(kind), wanted);
+  };
+  if (!fits(declared.type, value.kind())) return problem("as", value.kind());
+  const auto of_item = [&](const Value &item) {
+    return fits(declared.item, item.kind()) ? std::string() : problem("with an item of type", item.kind());
+  };
+  std::string found;
+  if (declared.type == Type::list) {
+    for (const Value &item : value.as_list()) found = found.empty() ? of_item(item) : found;
+  } else if (declared.type == Type::map) {
+    for (const auto &[key, item] : value.as_map()) found = found.empty() ? of_item(item) : found;
+  }
+  return found;
+}
+
 Ending failed(Status status, std::string message, std::string hint = {}) {
   return {State::failed, Failure{status, std::move(message), std::move(hint), {}, {}}, {}};
 }
@@ -77,9 +97,9 @@ void Attempt::take(const StepReport &report, const StepSchema *schema) {
     const Output *declared = schema == nullptr ? nullptr : schema->output(said->name);
     if (declared == nullptr) {
       broken = fmt::format("gave an output '{}' that it does not declare", said->name);
-    } else if (!said->value.is_null() && !fits(declared->type, said->value.kind())) {
-      broken = fmt::format("gave its output '{}' as {}, but declares it as {}", said->name,
-                           kind_name(said->value.kind()), type_name(declared->type));
+    } else if (std::string problem = said->value.is_null() ? "" : misfit(*declared, said->value);
+               !problem.empty()) {
+      broken = std::move(problem);
     } else {
       std::erase_if(outputs, [&](const auto &pair) { return pair.first == said->name; });
       outputs.emplace_back(said->name, said->value);

@@ -112,6 +112,10 @@ class Misbehaviour(CliCase):
         for how, message in [
             ("undeclared-output", "gave an output 'nobody-said-so' that it does not declare"),
             ("wrong-output-type", "gave its output 'text' as integer, but declares it as string"),
+            (
+                "wrong-item-type",
+                "gave its output 'texts' with an item of type integer, but declares it as list of strings",
+            ),
             ("malformed-value", "failed (internal) and did not say why"),
             ("silent-failure", "failed (denied) and did not say why"),
             ("no-such-status", "failed (internal) and did not say why"),

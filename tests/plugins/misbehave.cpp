@@ -19,7 +19,8 @@ PIPE_METADATA("{\"pipe\":1,\"abi\":" PIPE_ABI_JSON
               "\"help\":\"Do what no plugin may\",\"operations\":[\"run\"],\"params\":["
               "{\"name\":\"how\",\"type\":\"string\",\"required\":true,\"help\":\"What it does\"},"
               "{\"name\":\"amount\",\"type\":\"integer\",\"default\":0,\"help\":\"How much of it\"}],"
-              "\"outputs\":[{\"name\":\"text\",\"type\":\"string\",\"help\":\"A text\"}]}");
+              "\"outputs\":[{\"name\":\"text\",\"type\":\"string\",\"help\":\"A text\"},"
+              "{\"name\":\"texts\",\"type\":\"list\",\"item\":\"string\",\"help\":\"Some\"}]}");
 
 namespace {
 
@@ -157,6 +158,13 @@ pipe_status run(const pipe_host_v1 *host, pipe_run *handle) noexcept {
     pipe_value value{};
     value.kind = PIPE_INT;
     host->output(handle, text("text"), &value);
+  }
+  if (what == "wrong-item-type") {
+    const pipe_value items[] = {string_value("a"), amount};
+    pipe_value list{};
+    list.kind = PIPE_LIST;
+    list.as.list = {items, 2};
+    host->output(handle, text("texts"), &list);
   }
   if (what == "malformed-value") {
     pipe_value value{};
