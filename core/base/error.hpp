@@ -6,7 +6,7 @@
 
 namespace pipes {
 
-/// Exit codes of `pipe` (docs/reference/exit-codes.md).
+/// Exit codes of `pipe` (docs/reference/command-line.md).
 enum class Exit : int {
   done = 0,
   step_failed = 1,

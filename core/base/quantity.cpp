@@ -82,8 +82,9 @@ std::string format_duration(std::int64_t milliseconds) {
 }
 
 std::string format_size(std::int64_t bytes) {
+  if (bytes == 0) return "0";
   for (const auto &[unit, size] : kSizes) {
-    if (bytes != 0 && bytes % size == 0) return fmt::format("{}{}", bytes / size, unit);
+    if (bytes % size == 0) return fmt::format("{}{}", bytes / size, unit);
   }
   return fmt::format("{}B", bytes);
 }

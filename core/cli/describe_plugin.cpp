@@ -12,9 +12,15 @@ namespace {
 
 std::string type_text(const Param &param) {
   if (param.secret) return "secret";
-  if (param.type == Type::list) return fmt::format("list of {}", type_name(param.item));
-  if (param.type == Type::map) return fmt::format("map of {}", type_name(param.item));
-  return std::string(type_name(param.type));
+  return describe_type(param.type, param.item);
+}
+
+/// The members that a parameter and an output have in common.
+template <class Declared>
+Value::Map described(const Declared &what) {
+  Value::Map out{{"name", what.name}, {"type", type_name(what.type)}, {"help", what.help}};
+  if (what.type == Type::list || what.type == Type::map) out.emplace_back("item", type_name(what.item));
+  return out;
 }
 
 std::string names_of(const PluginFile &file) {
@@ -38,8 +44,7 @@ Value texts(const std::vector<std::string> &list) {
 }
 
 Value describe(const Param &param) {
-  Value::Map out{{"name", param.name}, {"type", type_name(param.type)}, {"help", param.help}};
-  if (param.type == Type::list || param.type == Type::map) out.emplace_back("item", type_name(param.item));
+  Value::Map out = described(param);
   out.emplace_back("required", param.required);
   if (param.secret) out.emplace_back("secret", true);
   if (param.fallback) out.emplace_back("default", *param.fallback);
@@ -51,16 +56,14 @@ Value describe(const Param &param) {
   if (!param.examples.empty()) out.emplace_back("examples", texts(param.examples));
   if (!param.aliases.empty()) out.emplace_back("aliases", texts(param.aliases));
   if (!param.deprecated.empty()) out.emplace_back("deprecated", param.deprecated);
+  if (!param.since.empty()) out.emplace_back("since", param.since);
   return out;
 }
 
 Value::Map describe(const StepSchema &schema) {
   Value::List params, outputs;
   for (const Param &param : schema.params) params.push_back(describe(param));
-  for (const Output &output : schema.outputs) {
-    outputs.emplace_back(
-        Value::Map{{"name", output.name}, {"type", type_name(output.type)}, {"help", output.help}});
-  }
+  for (const Output &output : schema.outputs) outputs.emplace_back(described(output));
   return {{"step", schema.step},         {"version", schema.version},
           {"help", schema.help},         {"abi", Value::List{schema.abi_major, schema.abi_minor}},
           {"plan", schema.has_plan},     {"undo", schema.has_undo},
@@ -133,7 +136,7 @@ std::string step_text(const StepSchema &schema, const std::string &path) {
   }
   for (const Output &output : schema.outputs) {
     widest = std::max(widest, output.name.size());
-    types = std::max(types, type_name(output.type).size());
+    types = std::max(types, describe_type(output.type, output.item).size());
   }
   const auto row = [&](const std::string &name, std::string_view type, const std::string &help) {
     out += fmt::format("  {:<{}}  {:<{}}  {}\n", name, widest, type, types,
@@ -142,7 +145,9 @@ std::string step_text(const StepSchema &schema, const std::string &path) {
   out += "\nparameters:\n";
   for (const Param &param : schema.params) row(param.name, type_text(param), param_help(param));
   out += "\noutputs:\n";
-  for (const Output &output : schema.outputs) row(output.name, type_name(output.type), output.help);
+  for (const Output &output : schema.outputs) {
+    row(output.name, describe_type(output.type, output.item), output.help);
+  }
   return out;
 }
 
@@ -162,7 +167,8 @@ std::string step_markdown(const StepSchema &schema) {
   if (schema.outputs.empty()) out += "None.\n";
   if (!schema.outputs.empty()) out += "| name | type | meaning |\n|---|---|---|\n";
   for (const Output &output : schema.outputs) {
-    out += fmt::format("| `{}` | {} | {} |\n", output.name, type_name(output.type), cell(output.help));
+    out += fmt::format("| `{}` | {} | {} |\n", output.name, describe_type(output.type, output.item),
+                       cell(output.help));
   }
   out += "\n## Operations\n\n";
   out += schema.has_plan ? "- `plan` says what would change, and changes nothing.\n"

@@ -62,7 +62,8 @@ std::string step_help(const StepSchema &schema) {
   if (!schema.outputs.empty()) text += "\noutputs:\n";
   std::vector<std::pair<std::string, std::string>> outputs;
   for (const Output &output : schema.outputs)
-    outputs.emplace_back(output.name, fmt::format("{} ({})", output.help, type_name(output.type)));
+    outputs.emplace_back(output.name,
+                         fmt::format("{} ({})", output.help, describe_type(output.type, output.item)));
   return text + explained(outputs) + "\noptions:\n" + describe(options());
 }
 

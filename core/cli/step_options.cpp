@@ -1,16 +1,12 @@
 #include "core/cli/step_options.hpp"
 
 #include "core/base/error.hpp"
-#include "core/base/quantity.hpp"
+#include "core/pipeline/variables.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 
 namespace pipes::cli {
 namespace {
@@ -49,15 +45,14 @@ const char *variable(const std::string &option, const std::string &name) {
   return value;
 }
 
-std::string read_secret_file(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file)
-    throw Error(Exit::usage, fmt::format("cannot read the secret in {}: {}", path, std::strerror(errno)));
-  // The line end that an editor or `echo` left is no part of it.
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
-  return text;
+std::string secret_in(const std::string &path) {
+  std::string why = "there is no such file";
+  try {
+    if (auto secret = read_secret_file(path)) return *std::move(secret);
+  } catch (const Error &e) {
+    why = e.message;
+  }
+  throw Error(Exit::usage, fmt::format("cannot read the secret in {}: {}", path, why));
 }
 
 /// What was given for a parameter, as text; empty: nothing. `secrets` gets what is not to be shown of it.
@@ -74,7 +69,7 @@ std::vector<std::string> given(const Param &param, const std::string &option, co
     return values;
   }
   std::vector<std::string> values;
-  for (const std::string &path : arguments.values(option + "-file")) values.push_back(read_secret_file(path));
+  for (const std::string &path : arguments.values(option + "-file")) values.push_back(secret_in(path));
   for (const std::string &name : arguments.values(option + "-env"))
     values.emplace_back(variable(option + "-env", name));
   secrets.insert(secrets.end(), values.begin(), values.end());
@@ -98,26 +93,10 @@ std::string param_help(const Param &param) {
   if (param.required) note("required");
   if (is_multiple(param)) note("may be given several times");
   if (param.type == Type::map && param.secret) note("KEY alone takes the value from the environment");
-  if (!param.choices.empty()) {
-    std::string all;
-    for (const std::string &choice : param.choices) all += (all.empty() ? "" : ", ") + choice;
-    note("one of " + all);
-  }
-  if (param.minimum && param.maximum) note(fmt::format("{} to {}", *param.minimum, *param.maximum));
-  if (param.minimum && !param.maximum) note(fmt::format("at least {}", *param.minimum));
-  if (!param.minimum && param.maximum) note(fmt::format("at most {}", *param.maximum));
-  if (param.fallback && !param.fallback->is_null()) {
-    const Value &value = *param.fallback;
-    const bool empty = (value.kind() == Value::Kind::list && value.as_list().empty()) ||
-                       (value.kind() == Value::Kind::map && value.as_map().empty()) ||
-                       (value.is_string() && value.as_string().empty());
-    if (param.type == Type::duration && value.kind() == Value::Kind::integer) {
-      note("default: " + format_duration(value.as_int()));
-    } else if (!empty) {
-      note("default: " + to_text(value));
-    }
-  }
+  if (const std::string range = describe_range(param); !range.empty()) note(range);
+  if (param.fallback && !is_empty(*param.fallback)) note("default: " + as_written(param, *param.fallback));
   if (!param.examples.empty()) note("for example " + param.examples.front());
+  if (!param.since.empty()) note("since " + param.since);
   if (!param.deprecated.empty()) note("deprecated: " + param.deprecated);
   return notes.empty() ? param.help : fmt::format("{} ({})", param.help, notes);
 }

@@ -20,11 +20,6 @@ namespace {
 
 constexpr std::size_t kMaxSecret = 1U << 20;
 
-/// Why a source failed; that it merely has nothing is no failure.
-struct Failure {
-  std::string why;
-};
-
 /// How long a command may take; $PIPE_SECRET_SECONDS, else a minute.
 std::chrono::seconds time_limit() {
   constexpr std::chrono::seconds kLimit{60};
@@ -37,12 +32,13 @@ std::chrono::seconds time_limit() {
 class Deadline {
  public:
   Deadline() : limit_(time_limit()), end_(std::chrono::steady_clock::now() + limit_) {}
-  /// Throws Failure once it is past.
+  /// Throws once it is past.
   int milliseconds_left() const {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - std::chrono::steady_clock::now());
     if (left.count() > 0) return static_cast<int>(std::min<std::int64_t>(left.count(), 60'000));
-    throw Failure{
-        fmt::format("it has not ended after {} s; PIPE_SECRET_SECONDS sets another limit", limit_.count())};
+    throw Error(
+        Exit::invalid,
+        fmt::format("it has not ended after {} s; PIPE_SECRET_SECONDS sets another limit", limit_.count()));
   }
 
  private:
@@ -58,10 +54,10 @@ std::string read_all(int fd, const Deadline *deadline) {
     if (deadline != nullptr && ::poll(&ready, 1, deadline->milliseconds_left()) <= 0) continue;
     const ssize_t got = ::read(fd, text.data() + size, text.size() - size);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw Failure{std::strerror(errno)};
+    if (got < 0) throw Error(Exit::invalid, std::strerror(errno));
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
-    if (size > kMaxSecret) throw Failure{fmt::format("it is larger than {} bytes", kMaxSecret)};
+    if (size > kMaxSecret) throw Error(Exit::invalid, fmt::format("it is larger than {} bytes", kMaxSecret));
     if (size == text.size()) text.resize(text.size() * 2);
   }
   text.resize(size);
@@ -74,13 +70,6 @@ std::string without_newline(std::string text) {
   return text;
 }
 
-std::optional<std::string> from_file(const std::string &path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
-  if (!fd) throw Failure{std::strerror(errno)};
-  return without_newline(read_all(fd.get(), nullptr));
-}
-
 void wait_for(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
@@ -90,7 +79,7 @@ void wait_for(pid_t child) {
 /// What a program prints. Its own messages go to our stderr; they are not ours to judge.
 std::optional<std::string> from_command(const std::vector<std::string> &command) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw Failure{std::strerror(errno)};
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw Error(Exit::invalid, std::strerror(errno));
   const UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
   posix_spawn_file_actions_t actions;
@@ -113,7 +102,7 @@ std::optional<std::string> from_command(const std::vector<std::string> &command)
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   write_end.reset();
-  if (error != 0) throw Failure{std::strerror(error)};
+  if (error != 0) throw Error(Exit::invalid, std::strerror(error));
   std::string text;
   int status = 0;
   try {
@@ -125,13 +114,15 @@ std::optional<std::string> from_command(const std::vector<std::string> &command)
       if (ended < 0 && errno == EINTR) ended = 0;
       if (ended == 0) ::poll(nullptr, 0, std::min(deadline.milliseconds_left(), 5));
     }
-  } catch (const Failure &) {
+  } catch (const Error &) {
     ::kill(child, SIGKILL);
     wait_for(child);
     throw;
   }
-  if (WIFSIGNALED(status)) throw Failure{fmt::format("it was ended by signal {}", WTERMSIG(status))};
-  if (WEXITSTATUS(status) != 0) throw Failure{fmt::format("it exited with status {}", WEXITSTATUS(status))};
+  if (WIFSIGNALED(status))
+    throw Error(Exit::invalid, fmt::format("it was ended by signal {}", WTERMSIG(status)));
+  if (WEXITSTATUS(status) != 0)
+    throw Error(Exit::invalid, fmt::format("it exited with status {}", WEXITSTATUS(status)));
   return without_newline(std::move(text));
 }
 
@@ -167,7 +158,7 @@ std::optional<std::string> read_source(const SecretSource &source) {
       return text == nullptr || *text == '\0' ? std::nullopt : std::optional<std::string>(text);
     }
     case SecretSource::Kind::file:
-      return from_file(source.name);
+      return read_secret_file(source.name);
     case SecretSource::Kind::command:
       return from_command(source.command);
   }
@@ -184,9 +175,9 @@ std::optional<std::string> resolve(const Pipeline &pipeline, const SecretDeclara
       std::optional<std::string> value = read_source(source);
       // An empty secret protects nothing, and hiding it in a log would hide every character.
       if (value && !value->empty()) return value;
-    } catch (const Failure &failure) {
+    } catch (const Error &e) {
       problem.message =
-          fmt::format("secret `{}` cannot be read from {}: {}", secret.name, describe(source), failure.why);
+          fmt::format("secret `{}` cannot be read from {}: {}", secret.name, describe(source), e.message);
       diagnostics.push_back(std::move(problem));
       return std::nullopt;
     }
@@ -204,6 +195,13 @@ std::optional<std::string> resolve(const Pipeline &pipeline, const SecretDeclara
 }
 
 }  // namespace
+
+std::optional<std::string> read_secret_file(const std::string &path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  if (!fd) throw Error(Exit::invalid, std::strerror(errno));
+  return without_newline(read_all(fd.get(), nullptr));
+}
 
 std::vector<std::optional<std::string>> resolve_secrets(const Pipeline &pipeline,
                                                         const std::vector<bool> &wanted, bool must_be_there,

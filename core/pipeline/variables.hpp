@@ -21,5 +21,7 @@ std::vector<std::optional<Value>> resolve_variables(
 /// they need not be there. One newline at the end is not part of a secret.
 std::vector<std::optional<std::string>> resolve_secrets(const Pipeline &, const std::vector<bool> &wanted,
                                                         bool must_be_there, Diagnostics &diagnostics);
+/// A secret that is kept in a file; nullopt: there is no such file. Throws Error, which does not name it.
+std::optional<std::string> read_secret_file(const std::string &path);
 
 }  // namespace pipes

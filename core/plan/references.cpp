@@ -214,7 +214,7 @@ Known Binder::step_output(Expression &e, const Here &here) {
           fmt::format("{} reads output `{}`, which `{}` does not produce", reader, output->name, step.uses));
       d.label = "no such output";
       const std::string outputs = joined(names_of(schema->outputs, [](const Output &o) {
-        return fmt::format("{} ({})", o.name, type_name(o.type));
+        return fmt::format("{} ({})", o.name, describe_type(o.type, o.item));
       }));
       d.notes.push_back(fmt::format("outputs of {} {}: {}", schema->step, schema->version,
                                     outputs.empty() ? "none" : outputs));

@@ -42,6 +42,7 @@ const pipe_plugin_v1 &load(const std::string &path) {
     if (const auto at = why.find(kMark); at != std::string::npos) {
       why = why.substr(at + kMark.size());
       why = why.substr(0, why.rfind(')'));
+      if (why.starts_with(path + ": ")) why.erase(0, path.size() + 2);
     }
     throw LoadProblem{fmt::format("{} cannot be loaded: {}", path, why),
                       "rebuild the plugin, or install the library that it lacks"};

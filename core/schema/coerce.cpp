@@ -41,13 +41,6 @@ std::string quoted(const Param &param, const Value &value) {
   return shown.empty() || shown.size() > kLongestShown ? "the one given" : shown;
 }
 
-/// A bound as the parameter's values are written.
-std::string bound(const Param &param, std::int64_t value) {
-  if (param.type == Type::duration) return format_duration(value);
-  if (param.type == Type::size) return format_size(value);
-  return std::to_string(value);
-}
-
 std::string wrong_type(const Param &param, const Value &value) {
   std::string result = fmt::format("takes {}, not {}", with_article(describe_type(param.type, param.item)),
                                    describe(param, value));
@@ -96,10 +89,8 @@ std::string check_range(const Param &param, const Value &value) {
     const double number = value.as_number();
     if ((param.minimum && number < static_cast<double>(*param.minimum)) ||
         (param.maximum && number > static_cast<double>(*param.maximum))) {
-      const std::string shown = param.secret                           ? "the one given"
-                                : value.kind() == Value::Kind::integer ? bound(param, value.as_int())
-                                                                       : to_json(value);
-      return fmt::format("takes {}, not {}", describe_range(param), shown);
+      return fmt::format("takes {}, not {}", describe_range(param),
+                         param.secret ? "the one given" : as_written(param, value));
     }
   }
   const std::string text = to_text(value);
@@ -227,11 +218,18 @@ std::string describe_range(const Param &param) {
     return "one of: " + all;
   }
   if (param.minimum && param.maximum) {
-    return bound(param, *param.minimum) + " to " + bound(param, *param.maximum);
+    return as_written(param, *param.minimum) + " to " + as_written(param, *param.maximum);
   }
-  if (param.minimum) return bound(param, *param.minimum) + " or more";
-  if (param.maximum) return bound(param, *param.maximum) + " or less";
-  return param.pattern.empty() ? std::string() : fmt::format("text that matches `{}`", param.pattern);
+  if (param.minimum) return as_written(param, *param.minimum) + " or more";
+  if (param.maximum) return as_written(param, *param.maximum) + " or less";
+  return {};
+}
+
+std::string as_written(const Param &param, const Value &value) {
+  if (param.type == Type::duration && value.kind() == Value::Kind::integer)
+    return format_duration(value.as_int());
+  if (param.type == Type::size && value.kind() == Value::Kind::integer) return format_size(value.as_int());
+  return to_text(value);
 }
 
 Param item_param(const Param &param) {

@@ -186,9 +186,9 @@ Json described(const Param &param) {
   if (!param.deprecated.empty()) out["deprecated"] = true;
   if (param.fallback && !param.fallback->is_null()) {
     // As a person would write it.
-    out["default"] = param.type == Type::duration && param.fallback->kind() == Value::Kind::integer
-                         ? Json(format_duration(param.fallback->as_int()))
-                         : Json::parse(to_json(*param.fallback));
+    const bool has_unit = param.type == Type::duration || param.type == Type::size;
+    out["default"] =
+        has_unit ? Json(as_written(param, *param.fallback)) : Json::parse(to_json(*param.fallback));
   }
   if (!param.examples.empty()) out["examples"] = param.examples;
   return out;

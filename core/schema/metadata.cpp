@@ -5,13 +5,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 namespace pipes {
 namespace {
 
 [[noreturn]] void refuse(const std::string &why) {
-  throw Error(Exit::plugin, "the plugin's metadata is wrong: " + why,
-              "rebuild the plugin with the SDK of this pipe");
+  throw Error(
+      Exit::plugin, "the plugin's metadata is wrong: " + why,
+      "whoever made the plugin has to correct it: the guide \"Write a plugin\" says what may stand there");
 }
 
 const Value *member(const Value &object, std::string_view key, Value::Kind kind, bool required = false) {
@@ -21,7 +23,8 @@ const Value *member(const Value &object, std::string_view key, Value::Kind kind,
     return nullptr;
   }
   if (value->kind() != kind) {
-    refuse(fmt::format("`{}` is {}, not {}", key, kind_name(value->kind()), kind_name(kind)));
+    refuse(fmt::format("`{}` is {}, not {}", key, with_article(std::string(kind_name(value->kind()))),
+                       with_article(std::string(kind_name(kind)))));
   }
   return value;
 }
@@ -91,6 +94,7 @@ Param parse_param(const Value &object) {
   param.examples = texts(object, "examples");
   param.aliases = texts(object, "aliases");
   param.deprecated = text(object, "deprecated");
+  param.since = text(object, "since");
   if (!param.pattern.empty()) {
     try {
       param.matcher = std::make_shared<const Pattern>(param.pattern);
@@ -102,8 +106,30 @@ Param parse_param(const Value &object) {
   return param;
 }
 
+/// A name that no other parameter, or output, has: it becomes a key of pipelines, an option, part of `${…}`.
+void check_name(const std::string &name, std::set<std::string> &taken) {
+  const bool well_formed = !name.empty() && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (!well_formed) refuse(fmt::format("`{}` is no name: those are of a-z, 0-9 and _", name));
+  if (!taken.insert(name).second) refuse(fmt::format("`{}` is declared twice", name));
+}
+
+void check_names(const StepSchema &step) {
+  std::set<std::string> params, outputs;
+  for (const Param &param : step.params) {
+    check_name(param.name, params);
+    for (const std::string &alias : param.aliases) check_name(alias, params);
+  }
+  for (const Output &output : step.outputs) check_name(output.name, outputs);
+}
+
 StepSchema parse_step(const Value &object) {
   if (object.kind() != Value::Kind::map) refuse("a step is not an object");
+  if (const auto form = integer(object, "pipe"); form.value_or(1) != 1) {
+    throw Error(Exit::plugin, fmt::format("its metadata is of form {}, and this pipe reads form 1", *form),
+                "update pipe");
+  }
   StepSchema step;
   step.step = text(object, "step", true);
   step.version = text(object, "version");
@@ -129,6 +155,7 @@ StepSchema parse_step(const Value &object) {
                               type(output, "item", false)});
     }
   }
+  check_names(step);
   return step;
 }
 

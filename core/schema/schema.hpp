@@ -28,6 +28,7 @@ struct Param {
   Type item = Type::string;                // of a list or map
   std::vector<std::string> examples, aliases;
   std::string deprecated;  // what to use instead
+  std::string since;       // the version of the step that has it first
 };
 
 struct Output {
@@ -56,8 +57,10 @@ std::optional<Type> parse_type(std::string_view name);
 /// For people: "size", "list of strings"; with its article: "a size", "an integer".
 std::string describe_type(Type, Type item);
 std::string with_article(const std::string &noun);
-/// "1 to 65535", "one of: newer, missing": what it allows beyond its type, or empty.
+/// "0s to 1m", "one of: newer, missing": the values it allows of its type, or empty.
 std::string describe_range(const Param &);
+/// A value that fits the parameter as a person writes it: 90000 is "1m30s" for a duration.
+std::string as_written(const Param &, const Value &);
 /// Of a list or map: what each of its items must be. The items of containers in containers are text.
 Param item_param(const Param &);
 

@@ -48,7 +48,7 @@ class Step(CliCase):
             "--number INTEGER",
             "A number (0 to 100; default: 7)",
             "--color CHOICE",
-            "one of red, green, blue",
+            "one of: red, green, blue",
             "--flag[=true|false]",
             "--map KEY=VALUE",
             "--secret-file PATH",
@@ -155,7 +155,10 @@ class Step(CliCase):
         self.assertIn("there is no such environment variable", result.err)
         result = self.pipe.run(["step", "echo", "--text", "x", "--secret-file", "nowhere"])
         self.assert_code(result, 2)
-        self.assertIn("nowhere", result.err)
+        self.assertEqual(result.err, "error: cannot read the secret in nowhere: there is no such file\n")
+        result = self.pipe.run(["step", "echo", "--text", "x", "--secret-file", self.folder])
+        self.assert_code(result, 2)
+        self.assertEqual(result.err, f"error: cannot read the secret in {self.folder}: Is a directory\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ TEST_F(FileMistakes, AnOutputThatNoStepHas) {
 7 | with.image = "${steps.pull.digestt}"
   |                            ^^^^^^^ no such output
   |
-note: outputs of pull 0.1.0: image (string), digest (string), size (size), took (duration), tags (list)
+note: outputs of pull 0.1.0: image (string), digest (string), size (size), took (duration), tags (list of strings)
 help: did you mean `digest`?
 
 )");

@@ -93,13 +93,45 @@ TEST(Metadata, SaysWhatIsWrong) {
   EXPECT_EQ(refusal("{}"), "the plugin's metadata is wrong: `step` is missing");
   EXPECT_EQ(refusal(""), "the plugin's metadata is wrong: it names no step");
   EXPECT_EQ(refusal("[1]"), "the plugin's metadata is wrong: a step is not an object");
-  EXPECT_EQ(refusal(R"({"step":5})"), "the plugin's metadata is wrong: `step` is integer, not string");
+  EXPECT_EQ(refusal(R"({"step":5})"), "the plugin's metadata is wrong: `step` is an integer, not a string");
   EXPECT_EQ(refusal(R"({"step":"s","abi":[1]})"),
             "the plugin's metadata is wrong: `abi` is not [major, minor]");
   EXPECT_EQ(refusal(R"({"step":"s","abi":[1,-1]})"),
             "the plugin's metadata is wrong: `abi` is not [major, minor]");
   EXPECT_EQ(refusal(R"({"abi":[1,0],"step":"s","params":[{"name":"x","type":"integer","default":"a"}]})"),
             "the plugin's metadata is wrong: the default of `x` takes an integer, not \"a\"");
+}
+
+TEST(Metadata, RefusesNamesThatNoPipelineCouldSay) {
+  const auto wrong = [](const std::string &members) {
+    return refusal(R"({"abi":[1,0],"step":"s",)" + members + "}");
+  };
+  EXPECT_EQ(wrong(R"("params":[{"name":"a b","type":"string"}])"),
+            "the plugin's metadata is wrong: `a b` is no name: those are of a-z, 0-9 and _");
+  EXPECT_EQ(wrong(R"("outputs":[{"name":"","type":"string"}])"),
+            "the plugin's metadata is wrong: `` is no name: those are of a-z, 0-9 and _");
+  EXPECT_EQ(wrong(R"("params":[{"name":"a","type":"string"},{"name":"a","type":"integer"}])"),
+            "the plugin's metadata is wrong: `a` is declared twice");
+  EXPECT_EQ(wrong(R"("params":[{"name":"a","type":"string"},{"name":"b","type":"string","aliases":["a"]}])"),
+            "the plugin's metadata is wrong: `a` is declared twice");
+}
+
+TEST(Metadata, RefusesAFormThatIsYetToBeInvented) {
+  EXPECT_EQ(refusal(R"({"pipe":2,"abi":[1,0],"step":"s"})"),
+            "its metadata is of form 2, and this pipe reads form 1");
+}
+
+TEST(DescribeRange, SaysBoundsAsTheyAreWritten) {
+  Param param;
+  param.minimum = 0;
+  param.maximum = 60'000;
+  EXPECT_EQ(describe_range(param), "0 to 60000");
+  param.type = Type::duration;
+  EXPECT_EQ(describe_range(param), "0s to 1m");
+  param.type = Type::size;
+  param.maximum.reset();
+  EXPECT_EQ(describe_range(param), "0 or more");
+  EXPECT_EQ(as_written(param, 2 << 20), "2MiB");
 }
 
 TEST(Coerce, TextTakesWhatHasOneSpelling) {
