@@ -219,7 +219,8 @@ void sort_diagnostics(Diagnostics &diagnostics) {
 
 std::string closest(std::string_view word, const std::vector<std::string> &choices) {
   const std::string wanted = lower(word);
-  std::size_t best = std::max<std::size_t>(1, wanted.size() / 3) + 1;
+  // Fewer edits than it has letters: otherwise every word of one letter would be meant.
+  std::size_t best = std::min(std::max<std::size_t>(1, wanted.size() / 3) + 1, wanted.size());
   const std::string *found = nullptr;
   for (const std::string &choice : choices) {
     const std::size_t edits = distance(wanted, lower(choice), best - 1);

@@ -146,7 +146,7 @@ class VariableReader {
     Value value = written;
     const std::string problem = coerce(param, value);
     if (problem.empty()) {
-      param.fallback = std::move(value);
+      param.fallback = with_units(param.type, param.item, std::move(value));
     } else {
       read_.report(tree.spot, "wrong-value",
                    fmt::format("the default of variable `{}` {}", param.name, problem));

@@ -32,9 +32,11 @@ class Variables {
     } catch (const Error &e) {
       report("var-file", e.message).help =
           "name a TOML file that can be read, with lines such as port = 5001";
+      all_are_read_ = false;
       return;
     } catch (Diagnostic &d) {
       diagnostics_.push_back(std::move(d));
+      all_are_read_ = false;
       return;
     }
     for (std::size_t i = 0; i < tree.items.size(); ++i) {
@@ -48,12 +50,9 @@ class Variables {
       }
       Value value = to_value(tree.items[i]);
       const std::string problem = coerce(pipeline_.variables[found->second].param, value);
-      if (problem.empty()) {
-        values_[found->second] = std::move(value);
-      } else {
-        report("wrong-value", fmt::format("variable `{}` {}", key.name, problem)).place =
-            source.place(tree.items[i].spot);
-      }
+      if (Diagnostic *d =
+              take(found->second, std::move(value), fmt::format("variable `{}`", key.name), problem))
+        d->place = source.place(tree.items[i].spot);
     }
   }
 
@@ -79,10 +78,10 @@ class Variables {
     for (const auto &[i, list] : texts) take_text(i, list, fmt::format("--set {}", names_[i]));
   }
 
-  std::vector<std::optional<Value>> take(bool must_be_set) {
-    for (std::size_t i = 0; must_be_set && i < values_.size(); ++i) {
+  std::vector<std::optional<Value>> all(bool must_be_set) {
+    for (std::size_t i = 0; must_be_set && all_are_read_ && i < values_.size(); ++i) {
       const Variable &variable = pipeline_.variables[i];
-      // A default that is wrong has been reported as that.
+      // A value that is wrong has been reported as that.
       if (values_[i] || !variable.param.required || failed_.contains(i)) continue;
       Diagnostic d = diagnose(pipeline_.source, variable.spot, "missing-variable",
                               fmt::format("variable `{}` has no value", names_[i]));
@@ -127,18 +126,25 @@ class Variables {
   void take_text(std::size_t i, const std::vector<std::string> &texts, const std::string &what) {
     Value value;
     const std::string problem = coerce_text(pipeline_.variables[i].param, texts, value);
-    if (problem.empty()) {
-      values_[i] = std::move(value);
-      return;
+    take(i, std::move(value), what, problem);
+  }
+
+  /// Sets a variable unless there is a problem, which is reported; `what` is what it is with.
+  Diagnostic *take(std::size_t i, Value value, const std::string &what, const std::string &problem) {
+    if (!problem.empty()) {
+      failed_.insert(i);
+      return &report("wrong-value", fmt::format("{} {}", what, problem));
     }
-    failed_.insert(i);
-    report("wrong-value", fmt::format("{} {}", what, problem));
+    const Param &param = pipeline_.variables[i].param;
+    values_[i] = with_units(param.type, param.item, std::move(value));
+    return nullptr;
   }
 
   const Pipeline &pipeline_;
   Diagnostics &diagnostics_;
   std::map<std::string, std::size_t> index_;
   std::set<std::size_t> failed_;  // reported already
+  bool all_are_read_ = true;      // otherwise nobody knows which are missing
   std::vector<std::string> names_;
   std::vector<std::optional<Value>> values_;
 };
@@ -152,7 +158,7 @@ std::vector<std::optional<Value>> resolve_variables(
   for (const std::string &file : files) variables.read_file(file);
   variables.read_environment();
   variables.set(set);
-  return variables.take(must_be_set);
+  return variables.all(must_be_set);
 }
 
 }  // namespace pipes

@@ -1,4 +1,3 @@
-#include "core/base/quantity.hpp"
 #include "core/plan/plan_impl.hpp"
 #include "core/plan/settings.hpp"
 
@@ -85,10 +84,7 @@ Evaluated PlanScope::output_of(std::uint32_t node, const Reference &reference) c
     if (name != reference.output) continue;
     const StepSchema *schema = (*now_.nodes)[node].schema;
     const Output *declared = schema == nullptr ? nullptr : schema->output(name);
-    const bool is_duration = declared != nullptr && declared->type == Type::duration;
-    // As text it keeps its unit, so that it can go into a parameter as well as into a sentence.
-    if (is_duration && value.kind() == Value::Kind::integer) return {Value(format_duration(value.as_int()))};
-    return {value};
+    return {declared == nullptr ? value : with_units(declared->type, declared->item, value)};
   }
   switch (result.state) {
     case NodeResult::State::skipped:

@@ -232,6 +232,16 @@ std::string as_written(const Param &param, const Value &value) {
   return to_text(value);
 }
 
+Value with_units(Type type, Type item, Value value) {
+  if (type == Type::duration && value.kind() == Value::Kind::integer) return format_duration(value.as_int());
+  if (type == Type::list && value.kind() == Value::Kind::list) {
+    for (Value &each : value.as_list()) each = with_units(item, Type::string, std::move(each));
+  } else if (type == Type::map && value.kind() == Value::Kind::map) {
+    for (auto &[key, each] : value.as_map()) each = with_units(item, Type::string, std::move(each));
+  }
+  return value;
+}
+
 Param item_param(const Param &param) {
   Param item;
   item.name = param.name;

@@ -61,6 +61,8 @@ std::string with_article(const std::string &noun);
 std::string describe_range(const Param &);
 /// A value that fits the parameter as a person writes it: 90000 is "1m30s" for a duration.
 std::string as_written(const Param &, const Value &);
+/// A checked value as `${…}` has it: a duration is text, as it needs its unit wherever it goes.
+Value with_units(Type, Type item, Value);
 /// Of a list or map: what each of its items must be. The items of containers in containers are text.
 Param item_param(const Param &);
 

@@ -40,6 +40,32 @@ class Run(CliCase):
         result = self.run_file(path, "--set", "text=a=b", "--var-file", values)
         self.assertEqual(result.out, "t = a=b from file\n")
 
+    def test_a_duration_keeps_its_unit_wherever_it_goes(self):
+        path = self.pipeline(
+            '[vars.wait]\ntype = "duration"\ndefault = "1ms"\n[vars.more]\ntype = "list<duration>"\ndefault = ["90s"]\n'
+            + self.scripted("a", wait='"${vars.wait}"')
+            + '[outputs]\nwait = "${vars.wait}"\nmore = "${vars.more}"\nsame = "in ${vars.wait}"\ndown = "${pipeline.down}"\n'
+        )
+        for words in (["--set", "wait=2ms"], ["--var-file", self.pipe.write("values.toml", 'wait = "2ms"\n')]):
+            result = self.run_file(path, *words)
+            self.assert_code(result, 0)
+            self.assertEqual(
+                result.out,
+                f'wait = 2ms\nmore = ["1m30s"]\nsame = in 2ms\ndown = pipe down {path} --set wait=2ms\n',
+            )
+        self.assertIn("wait = 1ms\n", self.run_file(path).out)
+
+    def test_one_error_a_variable(self):
+        path = self.pipeline('[vars.count]\ntype = "integer"\n[[step]]\nuses = "noop"\n')
+        for name, content, message in (
+            ("wrong.toml", 'count = "x"\n', 'variable `count` takes an integer, not "x"'),
+            ("broken.toml", "count =\n", "invalid TOML"),
+        ):
+            result = self.run_file(path, "--var-file", self.pipe.write(name, content))
+            self.assert_code(result, 3)
+            self.assertIn(message, result.err)
+            self.assertEqual(result.err.count("error["), 1, result)
+
     def test_a_var_file_that_cannot_be_read(self):
         path = self.pipeline('[vars.text]\ndefault = "x"\n[[step]]\nuses = "noop"\n')
         missing = self.run_file(path, "--var-file", "/nowhere/values.toml")

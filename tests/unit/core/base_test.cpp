@@ -153,6 +153,8 @@ TEST(DidYouMean, FindsTheClosestWithinAFewEdits) {
   EXPECT_EQ(closest("digest", words), "");
   EXPECT_EQ(did_you_mean("platfrm", words), "did you mean `platform`?");
   EXPECT_EQ(did_you_mean("x", {}), "");
+  EXPECT_EQ(did_you_mean("x", {"y"}), "");
+  EXPECT_EQ(did_you_mean("", {"y"}), "");
 }
 
 class DiagnosticTest : public ::testing::Test {
