@@ -84,7 +84,7 @@ void plan_of_steps(benchmark::State &state) {
   }
   pipes::PluginRegistry plugins(pipes::PluginRegistry::default_folders({}));
   for (auto _ : state) {
-    const auto outcome = pipes::make_plan(file, {}, plugins, false);
+    const auto outcome = pipes::make_plan(file, {}, plugins, pipes::SecretNeed::placeholder);
     if (!outcome.plan) state.SkipWithError("no plan: is the plugin noop in PIPE_PLUGIN_PATH?");
   }
   std::filesystem::remove(file);

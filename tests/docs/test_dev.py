@@ -60,6 +60,24 @@ class Dev(unittest.TestCase):
              "--var-file", "my values.toml"],
         )  # fmt: skip
 
+    def test_tests_start_engines_and_so_run_as_root(self):
+        for tool in ("taplo", "action-validator", "gitlab-ci-local"):
+            (self.folder / "build" / tool / "node_modules/.bin").mkdir(parents=True)
+        registry = self.folder / "build/docker-registry/usr/bin"
+        registry.mkdir(parents=True)
+        self.program(registry / "docker-registry", "exit 0")
+        (self.folder / "build/release/CMakeCache.txt").write_text("PIPE_TESTS:BOOL=ON\n")
+        for user, tool in (("1000", "sudo"), ("0", "env")):
+            self.program(self.folder / "tools/id", f"echo {user}")
+            self.program(self.folder / "tools" / tool, f'printf "%s\\n" {tool} "$@" >words')
+            done = self.dev("test", "-L", "unit")
+            self.assertEqual(done.returncode, 0, done)
+            words = (self.folder / "words").read_text().splitlines()
+            self.assertEqual(words[: words.index("-u")], ["sudo", "-E", "-H", "env"] if user == "1000" else ["env"])
+            self.assertEqual(words[words.index("ctest") :][-2:], ["-L", "unit"])
+            (path,) = (word for word in words if word.startswith("PATH="))
+            self.assertTrue(path.startswith(f"PATH={registry}:") and "/usr/sbin" in path, path)
+
 
 if __name__ == "__main__":
     unittest.main()

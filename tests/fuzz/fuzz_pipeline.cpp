@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (write(file, data, size) != static_cast<ssize_t>(size)) return 0;
   try {
     pipes::PluginRegistry plugins({});
-    const auto outcome = pipes::make_plan("/proc/self/fd/" + std::to_string(file), {}, plugins, false);
+    const auto outcome = pipes::make_plan("/proc/self/fd/" + std::to_string(file), {}, plugins,
+                                          pipes::SecretNeed::placeholder);
     pipes::render_human(outcome.diagnostics, true);
     pipes::render_json(outcome.diagnostics);
   } catch (const pipes::Error &) {
