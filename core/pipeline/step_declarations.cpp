@@ -86,6 +86,8 @@ class StepReader {
     if (Tree *with = read_.table(body, "with", "with.image = … or [step.with]")) {
       read_templates(*with, read_.source, read_.diagnostics);
       step.with = std::move(*with);
+    } else if (body.find("with") != nullptr) {
+      step.with.kind = Tree::Kind::scalar;  // reported; what it lacks is nobody's concern
     }
     steps_.push_back(std::move(step));
   }

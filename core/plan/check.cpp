@@ -80,9 +80,15 @@ void ParameterChecker::check(Step &step, std::uint32_t index, const StepSchema *
   for (std::size_t i = 0; i < step.with.items.size(); ++i) {
     parameter(step.with.keys[i], step.with.items[i], *schema, context);
   }
+  if (step.with.kind != Tree::Kind::map) return;
+  const std::vector<std::string> names = parameter_names(*schema);
   for (const Param &param : schema->params) {
-    const auto names_it = [&](const Tree::Key &key) { return schema->param(key.name) == &param; };
-    if (!param.required || std::any_of(step.with.keys.begin(), step.with.keys.end(), names_it)) continue;
+    // A name that is mistyped has been reported as that.
+    const auto means_it = [&](const Tree::Key &key) {
+      const Param *named = schema->param(key.name);
+      return named == nullptr ? closest(key.name, names) == param.name : named == &param;
+    };
+    if (!param.required || std::ranges::any_of(step.with.keys, means_it)) continue;
     Diagnostic &d =
         report(step.uses_spot, "missing-parameter",
                fmt::format("step `{}` lacks `{}`, which `{}` needs", step.id, param.name, schema->step));

@@ -69,6 +69,17 @@ help: add with.image = …
 )");
 }
 
+TEST_F(FileMistakes, AParameterThatIsMistypedIsNotMissingAsWell) {
+  make("[[step]]\nuses = \"pull\"\nwith.imgae = \"a\"\n");
+  EXPECT_EQ(brief(), "4:6 unknown-parameter: `pull` has no parameter `imgae`\n");
+  EXPECT_EQ(diagnostics_.at(0).help, "did you mean `image`?");
+}
+
+TEST_F(FileMistakes, AWithThatIsNoTableLacksNothing) {
+  make("[[step]]\nuses = \"pull\"\nwith = 3\n");
+  EXPECT_EQ(brief(), "4:8 wrong-type: `with` is a table, not an integer\n");
+}
+
 TEST_F(FileMistakes, AStepPluginThatThereIsNot) {
   make("[[step]]\nuses = \"pul\"\n[[step]]\nuses = \"/tmp/evil.so\"\n");
   EXPECT_EQ(human(), R"(error[unknown-plugin]: there is no step plugin `pul`
