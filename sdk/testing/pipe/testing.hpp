@@ -38,6 +38,10 @@ class Value {
   Value(const char *v) : data_(std::string(v)) {}
   Value(List v) : data_(std::move(v)) {}
   Value(Map v) : data_(std::move(v)) {}
+  template <class T>
+  Value(const std::vector<T> &v) : data_(List(v.begin(), v.end())) {}
+  template <class T>
+  Value(const std::map<std::string, T> &v) : data_(Map(v.begin(), v.end())) {}
   // NOLINTEND(google-explicit-constructor)
   explicit Value(const pipe_value &v) : data_(copy(v)) {}
 

@@ -109,6 +109,16 @@ TEST_F(Operation, ReadsListsAndMapsAndListsOfMaps) {
   EXPECT_EQ(p.maps, (std::vector<std::map<std::string, bool>>{{{"x", true}}, {}}));
 }
 
+TEST_F(Operation, TakesContainersOfTheParametersOwnTypes) {
+  const std::vector<std::int64_t> integers{1, 2};
+  const std::map<std::string, std::string> map{{"a", "1"}};
+  const std::vector<std::map<std::string, bool>> maps{{{"x", true}}, {}};
+  const Params p = (step.param("integers", integers).param("map", map).param("maps", maps), params());
+  EXPECT_EQ(p.integers, integers);
+  EXPECT_EQ(p.map, map);
+  EXPECT_EQ(p.maps, maps);
+}
+
 TEST_F(Operation, RefusesAValueOfAnotherKindThanDeclared) {
   step.param("integers", Value::List{"one"});
   const Result result = run([](Context &, const Params &) { FAIL() << "ran with a wrong parameter"; });
