@@ -39,9 +39,14 @@ std::optional<fs::path> runtime_folder() {
   return std::nullopt;
 }
 
-fs::path find_program(const char *name) {
+std::string program_folders() {
   std::string folders = env("PATH");
-  folders += ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  if (!folders.empty()) folders += ':';
+  return folders + "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+fs::path find_program(const char *name) {
+  const std::string folders = program_folders();
   for (std::size_t begin = 0; begin < folders.size();) {
     const std::size_t end = std::min(folders.find(':', begin), folders.size());
     const fs::path candidate = fs::path(folders.substr(begin, end - begin)) / name;

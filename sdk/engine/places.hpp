@@ -13,7 +13,10 @@ std::filesystem::path home();
 std::filesystem::path state_folder();
 /// $XDG_RUNTIME_DIR; /run for root; nothing elsewhere.
 std::optional<std::filesystem::path> runtime_folder();
-/// The program of that name in $PATH or one of the usual folders; empty if there is none.
+/// $PATH, and behind it the usual folders: the $PATH of a user, which `su` leaves to root, lacks those of
+/// iptables.
+std::string program_folders();
+/// The program of that name in one of program_folders(); empty if there is none.
 std::filesystem::path find_program(const char *name);
 /// Writes by a temporary file and rename; `mode` as in open(2). False where that fails (errno says why).
 bool write_atomically(const std::filesystem::path &file, const std::string &text, unsigned mode);

@@ -82,8 +82,8 @@ fs::path make_folder() {
   return path;
 }
 
-/// This process's environment, with `config` as $CONTAINERS_CONF and without what belongs to our own service
-/// manager.
+/// This process's environment, with `config` as $CONTAINERS_CONF, with the folders of iptables and its like
+/// in $PATH, and without what belongs to our own service manager.
 std::vector<std::string> child_environment(const fs::path &config) {
   std::vector<std::string> list;
   for (char **entry = environ; *entry; ++entry) {
@@ -91,9 +91,10 @@ std::vector<std::string> child_environment(const fs::path &config) {
     if (text.starts_with("LISTEN_FDS=") || text.starts_with("LISTEN_PID=") ||
         text.starts_with("NOTIFY_SOCKET="))
       continue;
-    if (!config.empty() && text.starts_with("CONTAINERS_CONF=")) continue;
+    if (text.starts_with("PATH=") || (!config.empty() && text.starts_with("CONTAINERS_CONF="))) continue;
     list.emplace_back(text);
   }
+  list.push_back("PATH=" + program_folders());
   if (!config.empty()) list.push_back("CONTAINERS_CONF=" + config.string());
   return list;
 }

@@ -57,6 +57,12 @@ class OnDemand(PodmanCase):
         self.assertEqual(self.state(), "running")
         self.assertEqual(get(self.port), "hello")
 
+    def test_the_path_of_a_user_is_enough(self):
+        """As `su` leaves it to root: podman needs iptables, which is not there."""
+        self.pipe.env["PATH"] = "/usr/bin:/bin"
+        self.step(env={"BODY": "hello"}, engine=None)
+        self.assertEqual(get(self.port), "hello")
+
     def test_a_second_run_changes_nothing_and_does_not_even_start_podman(self):
         calls = self.counting()
         first = self.step()
