@@ -17,8 +17,7 @@ constexpr int kLogLines = 20;
 constexpr std::size_t kLogBytes = 4000, kHealthLog = 300;
 constexpr int kRestartsAllowed = 3, kTimesDown = 10;
 constexpr auto kLookEvery = 200ms;  // at the engine, while nothing answers
-constexpr auto kKeepsRunning = 300ms;
-constexpr auto kKeepsRunningWhenRestarted = 1s;  // an engine may say "running" of one that has just ended
+constexpr auto kKeepsRunning = 1s;  // an engine may say "running" of one that has just ended
 
 std::string last_lines(engine::Engine &engine, const std::string &id) {
   std::string log;
@@ -81,7 +80,6 @@ class Readiness {
     } else if (!never_started(*container)) {
       exit_ = fmt::format(" with exit code {}", container->exit_code);
     }
-    keeps_running_ = restarts ? kKeepsRunningWhenRestarted : kKeepsRunning;
     if (job_.params.ready == "healthy" && !container->seen_earlier) look_at_health(*container);
     check_mapping(job_, *container);
     if (!ended || never_started(*container)) return *container;
@@ -119,8 +117,7 @@ class Readiness {
     if (ready.kind == engine::Ready::Kind::none) return true;
     if (ready.kind == engine::Ready::Kind::healthy)
       return container.seen_earlier || container.health == "healthy";
-    if (ready.kind == engine::Ready::Kind::running)
-      return container.seen_earlier || ran_for_ > keeps_running_;
+    if (ready.kind == engine::Ready::Kind::running) return container.seen_earlier || ran_for_ > kKeepsRunning;
     answer_ = engine::ask(ready, job_.run);
     return answer_.ready;
   }
@@ -141,7 +138,7 @@ class Readiness {
   std::string id_;
   std::int64_t pid_ = 0;
   std::optional<Clock::time_point> running_since_;
-  Clock::duration ran_for_{}, keeps_running_ = kKeepsRunning;  // when it was last looked at
+  Clock::duration ran_for_{};  // when it was last looked at
   int times_down_ = 0;
   std::string exit_;  // " with exit code 2", of the last one that was seen ended
   engine::Answer answer_;
