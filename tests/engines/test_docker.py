@@ -286,8 +286,8 @@ class Readiness(DockerCase):
 
     def test_401_is_ready_and_503_is_not(self):
         self.step(env={"STATUS": "401 Unauthorized"})
-        text = self.fails(env={"STATUS": "503 Busy", "SAY": "storage is away"}, ready_timeout="1s")
-        for part in ("did not get ready within 1 s", "HTTP 503", "storage is away", "the earlier container runs again"):
+        text = self.fails(env={"STATUS": "503 Busy", "SAY": "storage is away"}, ready_timeout="3s")
+        for part in ("did not get ready within 3 s", "HTTP 503", "storage is away", "the earlier container runs again"):
             self.assertIn(part, text)
 
     def test_one_that_ends_is_an_error_with_exit_code_and_log(self):
@@ -313,7 +313,7 @@ class Readiness(DockerCase):
         self.step(ports=[], ready="none", name=self.name)
         self.step(ready=f"tcp://127.0.0.1:{self.port}")
         self.step(ready=f"http://127.0.0.1:{self.port}/healthz")
-        text = self.fails(ready=f"http://127.0.0.1:{self.port}/", env={"STATUS": "404 Gone"}, ready_timeout="1s")
+        text = self.fails(ready=f"http://127.0.0.1:{self.port}/", env={"STATUS": "404 Gone"}, ready_timeout="3s")
         self.assertIn("HTTP 404", text)
 
     def test_without_ports_it_has_to_keep_running(self):

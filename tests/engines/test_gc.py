@@ -1,7 +1,6 @@
 """`gc` of a registry in a container: space is freed, no push gets lost, and whatever fails, it is writable after."""
 
 import contextlib
-import http.client
 import json
 import os
 import pathlib
@@ -12,7 +11,7 @@ import threading
 import time
 import unittest
 
-from engines import Dockerd, podman, remove_podman_container
+from engines import Dockerd, Passage, PodmanService, podman, remove_podman_container
 from pipe import Pipe
 from registries import Image, Index, Served, free_port
 from registry_image import build_image
@@ -103,9 +102,9 @@ class GcCase:
         self.assertEqual((outputs["blobs"], outputs["freed"]), (0, 0))
         self.assertEqual(self.containers()[self.name], before)
 
-    def file(self):
+    def file(self, engine=None):
         return self.pipe.write(
-            "gc.toml", f'schema = 1\n[[step]]\nuses = "gc"\nwith.container = "{self.name}"\nwith.engine = "{self.engine}"\n'
+            "gc.toml", f'schema = 1\n[[step]]\nuses = "gc"\nwith.container = "{self.name}"\nwith.engine = "{engine or self.engine}"\n'
         )
 
     def test_plan_counts_and_changes_nothing(self):
@@ -117,24 +116,15 @@ class GcCase:
 
     def test_nothing_can_be_pushed_meanwhile_and_everything_can_be_pulled(self):
         self.make_garbage()
-        seen, stop = [], threading.Event()
+        seen = []
 
-        def look():
-            while not stop.is_set():
-                # Only then, as a request that comes while the container is restarted may wait for all of it.
-                if self.refuses_pushes():
-                    with contextlib.suppress(OSError):
-                        seen.append(self.there.digest("team/app", "new"))
-                time.sleep(0.02)
+        def look(request):
+            if self.is_collecting(request):
+                seen.append(self.there.digest("team/app", "new"))
 
-        looker = threading.Thread(target=look)
-        looker.start()
-        try:
-            self.gc()
-        finally:
-            stop.set()
-            looker.join()
-        self.assertIn(NEW.digest, seen)
+        with Passage(self.folder, self.service(), look) as passage:
+            self.gc(engine_=passage.host)
+        self.assertEqual(seen, [NEW.digest])
         self.assert_serves()
 
     def test_untagged_manifests_and_the_trap_of_indexes(self):
@@ -177,9 +167,9 @@ class GcCase:
 
     def test_killed_while_read_only_the_next_run_ends_it(self):
         self.make_garbage()
-        process = self.start_until_read_only()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with self.held_while_read_only() as process:
+            process.kill()
+            process.wait()
         self.assertIn(self.name + ".gc", self.containers())
         said = self.pipe.try_step("gc", **self.params())
         self.assertEqual(said.code, 0, said)
@@ -188,9 +178,9 @@ class GcCase:
 
     def test_killed_while_read_only_down_ends_it_and_says_so_before(self):
         self.make_garbage()
-        process = self.start_until_read_only("run", self.file())
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with self.held_while_read_only("run", self.file(engine=f"unix://{self.folder}/passage.sock")) as process:
+            process.kill()
+            process.wait()
         self.assertIn(f"container {self.name}.gc", self.pipe.run(["down", self.file(), "--dry-run"]).out)
         self.assertIn(f"{self.name} is writable again", self.pipe.run(["down", self.file()]).err)
         self.assert_serves()
@@ -198,33 +188,33 @@ class GcCase:
 
     def test_interrupted_while_read_only_it_is_writable_after_the_next_run_at_the_latest(self):
         self.make_garbage()
-        process = self.start_until_read_only()
-        process.send_signal(signal.SIGINT)
-        self.assertNotEqual(process.wait(60), 0)
+        with self.held_while_read_only() as process:
+            process.send_signal(signal.SIGINT)
+            self.assertNotEqual(process.wait(120), 0)
         self.gc()  # on a slow engine, the seconds that an interrupted step has may not do
         self.assert_serves()
 
-    def start_until_read_only(self, *words):
-        """A gc at the moment when the registry is seen to be read-only. That lasts for a second or less, which a busy
-        machine may sleep through: then there is another."""
-        for _ in range(5):
-            process = self.pipe.start(words or ["step", "gc", "--container", self.name, "--engine", self.engine])
-            self.addCleanup(process.communicate)
-            while process.poll() is None:
-                if self.refuses_pushes():
-                    return process
-                time.sleep(0.01)
-            self.assertEqual(process.returncode, 0)
-            self.make_garbage()
-        self.fail("it was never seen read-only")
+    @contextlib.contextmanager
+    def held_while_read_only(self, *words):
+        """A gc that waits for the engine to begin the collection; it is to use the engine by this passage."""
+        begun, over = threading.Event(), threading.Event()
 
-    def refuses_pushes(self):
-        # A greeting that comes while the container's network is being made is lost, and TCP sends the next after 1 s.
-        connection = http.client.HTTPConnection(self.there.host, self.there.port, timeout=0.1)
-        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
-            connection.request("POST", "/v2/team/app/blobs/uploads/", b"")
-            return connection.getresponse().status == 405
-        return False
+        def hold(request):
+            if not over.is_set() and self.is_collecting(request):
+                begun.set()
+                return over.wait()
+
+        with Passage(self.folder, self.service(), hold) as passage:
+            process = self.pipe.start(words or ["step", "gc", "--container", self.name, "--engine", passage.host])
+            self.addCleanup(process.communicate)
+            self.addCleanup(process.kill)
+            self.assertTrue(begun.wait(120))
+            yield process
+            over.set()
+
+    def is_collecting(self, request):
+        """Whether the engine is asked to run the collection itself: what counts beforehand lets pushes in."""
+        return request.endswith("/exec") and self.there.request("POST", "/v2/team/app/blobs/uploads/", b"")[0] == 405
 
 
 class OnDocker(GcCase, unittest.TestCase):
@@ -233,6 +223,9 @@ class OnDocker(GcCase, unittest.TestCase):
         cls.docker = cls.enterClassContext(Dockerd())
         cls.engine = cls.docker.host
         super().setUpClass()
+
+    def service(self):
+        return self.docker
 
     def containers(self):
         return {name: c["Id"] for name, c in self.docker.containers().items()}
@@ -243,6 +236,10 @@ class OnDocker(GcCase, unittest.TestCase):
 
 class OnPodman(GcCase, unittest.TestCase):
     engine = "podman"
+
+    def service(self):
+        config = self.pipe.state / "pipe/containers.conf"  # what podman needs on this machine, if anything
+        return self.enterContext(PodmanService(config if config.exists() else None))
 
     def containers(self):
         return {c["Names"][0]: c["Id"] for c in json.loads(podman("ps", "--all", "--format", "json"))}

@@ -3,13 +3,12 @@
 import contextlib
 import os
 import signal
-import socket
 import threading
 import time
 import unittest
 
-from engines import Dockerd, service_archive
-from run_case import RunCase, get, get_soon, listening
+from engines import Dockerd, Passage, service_archive
+from run_case import RunCase, free_port, get, get_soon, listening
 
 docker = None
 
@@ -30,7 +29,7 @@ class ReplaceCase(RunCase):
     def clean_up(self, name):
         docker.remove(name)
 
-    def soon(self, condition, seconds=30):
+    def soon(self, condition, seconds=90):
         limit = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), limit, "it did not come to that")
@@ -62,8 +61,8 @@ class ReplaceCase(RunCase):
 class RollsBack(ReplaceCase):
     def test_one_that_never_gets_ready(self):
         before = self.step(env={"BODY": "old"}, restart="always")
-        text = self.fails(env={"STATUS": "503 Busy", "SAY": "the database is away"}, restart="always", ready_timeout="1s")
-        for part in ("did not get ready within 1 s", "the database is away", "the earlier container runs again"):
+        text = self.fails(env={"STATUS": "503 Busy", "SAY": "the database is away"}, restart="always", ready_timeout="3s")
+        for part in ("did not get ready within 3 s", "the database is away", "the earlier container runs again"):
             self.assertIn(part, text)
         self.assertEqual(docker.inspect(self.name)["Id"], before["id"])
         self.assertEqual(self.policy(), "always")
@@ -87,32 +86,29 @@ class RollsBack(ReplaceCase):
         self.assertLess(done.index(("die", before)), done.index(("start", after)))
         self.assertEqual(get(self.port), "new")
 
-    def take_port_once_made(self, port, held):
-        """Takes the port once the new container has been made, and before it is started."""
-        def take():
-            self.soon(lambda: self.state() == "created")
-            limit = time.monotonic() + 20
-            while time.monotonic() < limit:
-                with contextlib.suppress(OSError):
-                    held.append(listening(port))
-                    return
-                time.sleep(0.001)
-        thread = threading.Thread(target=take)
-        thread.start()
-        self.addCleanup(lambda: [s.close() for s in held])
-        return thread
+    def fails_with_taken(self, port, **changes):
+        """What is printed where the port is taken when the new container is about to be started, and who has it."""
+        held = []
+
+        def take(request):
+            if not held and request.endswith("/start"):
+                self.soon(lambda: held or not self.is_taken(port))
+                held.append(listening(port))
+
+        with Passage(self.folder, docker, take) as passage:
+            text = self.fails(engine=passage.host, **changes)
+        self.addCleanup(held[0].close)
+        return text, held[0]
+
+    def is_taken(self, port):
+        with contextlib.suppress(OSError), listening(port):
+            return False
+        return True
 
     def test_a_port_that_is_taken_between_the_check_and_the_start(self):
-        before = self.step(env={"BODY": "old", "LINGER": "1"})
-        old_port = self.port
-        with contextlib.closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        held = []
-        thread = self.take_port_once_made(self.port, held)
-        text = self.fails(env={"BODY": "new"})
-        thread.join()
-        self.assertEqual(len(held), 1)
+        before = self.step(env={"BODY": "old"})
+        old_port, self.port = self.port, free_port()
+        text, _ = self.fails_with_taken(self.port, env={"BODY": "new"})
         self.assertIn("address already in use", text)
         self.assertIn("publish another one", text)
         self.assertIn("the earlier container runs again", text)
@@ -122,16 +118,10 @@ class RollsBack(ReplaceCase):
 
     def test_its_own_port_that_is_taken_while_it_stops(self):
         before = self.step(env={"BODY": "old"})
-        held = []
-        thread = self.take_port_once_made(self.port, held)
-        result = self.pipe.try_step("run", **self.options(env={"BODY": "new", "DELAY": "0.5"}))
-        thread.join()
-        self.assertEqual(len(held), 1)
-        text = result.out + result.err
-        self.assertEqual(result.code, 1, result)
+        text, held = self.fails_with_taken(self.port, env={"BODY": "new"})
         self.assertIn("the earlier container is back under its name, but could not be started", text)
         self.assertEqual(docker.inspect(self.name)["Id"], before["id"])
-        held.pop().close()
+        held.close()
         self.assertEqual(self.step(env={"BODY": "old"})["id"], before["id"])
         self.assertEqual(get(self.port), "old")
 
@@ -140,7 +130,7 @@ class RollsBack(ReplaceCase):
         process = self.started(env={"DELAY": "30"}, restart="always")
         self.soon(lambda: self.state() == "running" and self.state(self.aside) == "exited")
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130)
         # That it runs again is said, too, unless the engine takes longer than the six seconds until SIGKILL.
         self.assertIn("told to stop while it replaced", err.decode())
@@ -196,6 +186,21 @@ class Killed(ReplaceCase):
         self.soon(when)
         self.kill(process)
 
+    def killed_before(self, request, **changes):
+        """Kills `pipe` when it is about to send the engine a request that ends so."""
+        reached, dead = threading.Event(), threading.Event()
+
+        def hold(line):
+            if line.partition("?")[0].endswith(request):
+                reached.set()
+                return dead.wait()
+
+        with Passage(self.folder, docker, hold) as passage:
+            process = self.started(engine=passage.host, **changes)
+            self.assertTrue(reached.wait(60))
+            self.kill(process)
+            dead.set()
+
     def settles(self, body, **changes):
         text = self.run_pipeline(**changes)
         self.assertEqual(get_soon(self.port), body)
@@ -203,24 +208,26 @@ class Killed(ReplaceCase):
         return text
 
     def test_with_the_new_one_made_and_the_earlier_one_running(self):
-        self.step(env={"BODY": "old", "LINGER": "3"}, restart="always")
-        self.killed(lambda: self.state() == "created", env={"BODY": "new"}, restart="always")
+        self.step(env={"BODY": "old"}, restart="always")
+        self.killed_before("/stop", env={"BODY": "new"}, restart="always")
+        self.assertEqual(self.state(), "created")
         self.assertEqual(get(self.port), "old")
         self.settles("new", env={"BODY": "new"}, restart="always")
         self.assertEqual(self.policy(), "always")
 
     def test_with_the_new_one_not_ready(self):
         self.step(env={"BODY": "old"})
-        changes = {"env": {"BODY": "new", "DELAY": "1"}}
+        changes = self.held(BODY="new")
         self.killed(lambda: self.state() == "running" and self.state(self.aside) == "exited", **changes)
+        self.release()
         text = self.settles("new", **changes)
         self.assertIn("going on from there", text)
 
     def test_with_a_new_one_that_never_gets_ready(self):
         before = self.step(env={"BODY": "old"}, restart="always")
-        changes = {"env": {"STATUS": "500 No"}, "restart": "always", "ready_timeout": "1s"}
+        changes = {"env": {"STATUS": "500 No"}, "restart": "always"}
         self.killed(lambda: self.state() == "running" and self.state(self.aside) == "exited", **changes)
-        self.assertIn("the earlier container runs again", self.run_pipeline(expect=1, **changes))
+        self.assertIn("the earlier container runs again", self.run_pipeline(expect=1, ready_timeout="1s", **changes))
         self.assertEqual(docker.inspect(self.name)["Id"], before["id"])
         self.assertEqual(self.policy(), "always")
         self.assertEqual(get(self.port), "old")
@@ -271,14 +278,15 @@ class EngineKilled(ReplaceCase):
 
     def test_nothing_is_lost_and_the_next_run_completes(self):
         self.step(env={"BODY": "old"}, restart="always")
-        changes = {"env": {"BODY": "new", "DELAY": "2"}, "restart": "always"}
+        changes = {**self.held(BODY="new"), "restart": "always"}
         process = self.started(**changes)
         self.soon(lambda: self.state() == "running" and self.state(self.aside) == "exited")
         docker.kill()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 1, err)
         self.assertIn("run this again", err.decode())
         docker.start()
+        self.release()
         self.soon(lambda: self.state() is not None)
         running = [n for n in (self.name, self.aside) if self.state(n) == "running"]
         self.assertLessEqual(len(running), 1, "two do not fight for the port")

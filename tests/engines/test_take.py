@@ -5,13 +5,11 @@ import io
 import json
 import os
 import random
-import socket
 import subprocess
 import tarfile
-import threading
 import unittest
 
-from engines import Dockerd, FakeEngine, PodmanService
+from engines import Dockerd, FakeEngine, Passage, PodmanService
 from registries import Registry, digest_of
 from steps import StepTest
 
@@ -54,45 +52,6 @@ def docker_archive(layers, name, **labels):
                        ("manifest.json", json.dumps(manifest).encode())])  # fmt: skip
 
 
-class Counting:
-    """A socket before an engine's own, that counts what the engine sends."""
-
-    def __init__(self, folder, engine):
-        self.path, self.engine, self.received = folder / "counting.sock", str(engine.socket), 0
-        self.host = f"unix://{self.path}"
-
-    def __enter__(self):
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(self.path))
-        self.listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client = self.listener.accept()[0]
-                server = socket.socket(socket.AF_UNIX)
-                server.connect(self.engine)
-                threading.Thread(target=self._copy, args=(client, server), daemon=True).start()
-                threading.Thread(target=self._copy, args=(server, client, True), daemon=True).start()
-
-    def _copy(self, source, target, count=False):
-        with contextlib.suppress(OSError):
-            while data := source.recv(1 << 16):
-                if count:
-                    self.received += len(data)
-                target.sendall(data)
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        if count:  # the other direction has ended, too, or is about to
-            source.close()
-
-
 class Cases:
     """With each engine."""
 
@@ -113,10 +72,9 @@ class Cases:
 
     def push(self, to="app:1", engine=None, pipe=None):
         """Gives the outputs, and how many bytes the engine sent."""
-        with Counting(self.folder, engine or self.engine) as counting:
+        with Passage(self.folder, engine or self.engine) as counting:
             outputs = (pipe or self.pipe).step("push", image=f"docker-daemon:{self.name}",
                                                to=f"{self.registry.address}/{to}", engine=counting.host)  # fmt: skip
-        counting.path.unlink()
         return outputs, counting.received
 
     def blobs(self):

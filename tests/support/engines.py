@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -56,6 +57,7 @@ int main(int argc, char **argv) {
   }
   if (getenv("READ") && open(getenv("READ"), O_RDONLY) < 0) return perror(getenv("READ")), 1;
   usleep((useconds_t)(atof(text("DELAY", "0")) * 1e6));
+  while (getenv("AWAIT") && access(getenv("AWAIT"), F_OK)) usleep(10000);
   if (getenv("END")) return atoi(getenv("END"));
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argc > 1 ? argv[1] : "5000"))};
   int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -125,6 +127,48 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
+
+
+class Passage:
+    """A socket before an engine's own, that counts what the engine sends. `before(request)` is called before one like
+    "POST /v1.41/containers/ID/start" goes through; where it gives True, the connection ends instead."""
+
+    def __init__(self, folder, engine, before=lambda request: None):
+        self.path, self.engine, self.received = folder / "passage.sock", str(engine.socket), 0
+        self.host, self.before = f"unix://{self.path}", before
+
+    def __enter__(self):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.path))
+        self.listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        self.path.unlink()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self.engine)
+                threading.Thread(target=self._copy, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._copy, args=(server, client, True), daemon=True).start()
+
+    def _copy(self, source, target, from_engine=False):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if from_engine:
+                    self.received += len(data)
+                elif (request := re.match(rb"([A-Z]+ /\S*) HTTP/1.1\r\n", data)) and self.before(request[1].decode()):
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        source.close()
 
 
 class Api:

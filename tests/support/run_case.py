@@ -91,6 +91,14 @@ class RunCase(unittest.TestCase):
         self.assertEqual(result.code, 1, result)
         return result.out + result.err
 
+    def held(self, **env):
+        """Settings of a container that listens once `release` is called, and not before."""
+        (self.folder / "gate").mkdir()
+        return {"env": {**env, "AWAIT": "/gate/open"}, "volumes": [f"{self.folder}/gate:/gate"]}
+
+    def release(self):
+        (self.folder / "gate/open").touch()
+
     def pipeline(self, **changes):
         """A pipeline file with this one step."""
         lines = ["schema = 1", "[pipeline]", 'name = "run"', "[[step]]", 'uses = "run"']
