@@ -170,7 +170,7 @@ class Editor:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=self.folder,
         )  # fmt: skip
         # A server that says nothing more is ended, which ends the test with it.
-        self.patience = threading.Timer(150, self.server.kill)
+        self.patience = threading.Timer(600, self.server.kill)
         self.patience.start()
         folder = {"uri": self.folder.as_uri(), "name": "t"}
         self.request("initialize", processId=None, rootUri=folder["uri"], capabilities={}, workspaceFolders=[folder])
@@ -209,7 +209,7 @@ class Editor:
         document = {"uri": uri, "languageId": "toml", "version": 1, "text": text}
         self.send(method="textDocument/didOpen", params={"textDocument": document})
         # The schema is read behind the scenes; until then there is nothing to offer.
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         items = []
         while not items and time.monotonic() < end:
             found = self.request(

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from pipe import BUILD, SOURCE, Pipe
+from pipe import BUILD, PATIENCE, SOURCE, Pipe
 from registries import Registry
 from registry_image import build_image
 
@@ -56,6 +56,7 @@ class Guides(unittest.TestCase):
         self.addCleanup(self.end)
         self.assertEqual(self.process.stdout.readline(), b"ready\n")
         self.inside = ["nsenter", "--net", "--mount", f"--target={self.process.pid}"]
+        self.call("until curl --silent localhost:5555/v2/; do sleep 0.05; done")
 
     def end(self):
         self.call("podman rm --force --all --time=0", check=False)
@@ -67,7 +68,7 @@ class Guides(unittest.TestCase):
         env = {"HOME": str(self.folder / "home"), "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
         if "registry-secure" in line or "username" in line:
             env["REGISTRY_PASSWORD"] = "correct horse 7"
-        done = subprocess.run([*self.inside, f"--wd={SOURCE}", "sh", "-c", line], env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*self.inside, f"--wd={SOURCE}", "sh", "-c", line], env=env, capture_output=True, text=True, timeout=PATIENCE)
         if check:
             self.assertEqual(done.returncode, 0, f"{line}\n{done.stdout}{done.stderr}")
         return done.stdout + done.stderr

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 import test_pipelines as pipelines
@@ -69,7 +70,7 @@ class MirrorPipeline(pipelines.Restarted):
                   "port": self.port, "address": self.address, "data": self.data, "folder": self.folder / "conf",
                   "engine": self.engine, "probe": f"library/{self.app}:1", "restart": "no", **changes}  # fmt: skip
         settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
-        result = self.pipe.run([verb, MIRROR, *settings], timeout=180)
+        result = self.pipe.run([verb, MIRROR, *settings])
         self.assertEqual(result.code, expect, result)
         return result
 
@@ -80,8 +81,18 @@ class MirrorPipeline(pipelines.Restarted):
         """The image through the mirror, by a machine that has nothing yet."""
         return Pipe(self.folder / machine, before=self.before).step("pull", image=f"{self.address}/library/{self.app}:1")["digest"]
 
+    def wait_until_kept(self):
+        """It gives a blob to whoever asks, and meanwhile fetches it for itself."""
+        place = next(m["Source"] for m in self.inspect(self.name)["Mounts"] if m["Destination"] == "/var/lib/registry")
+        layers = pathlib.Path(place, "docker/registry/v2/repositories/library", self.app, "_layers/sha256")
+        limit = time.monotonic() + 120
+        while not all((layers / digest[7:] / "link").exists() for digest in Image().blobs):
+            self.assertLess(time.monotonic(), limit, "it keeps nothing")
+            time.sleep(0.05)
+
     def test_what_was_pulled_once_is_not_fetched_again(self):
         self.call("run")
+        self.wait_until_kept()
         first = self.hub.asked_for()
         self.assertIn("GET", {method for method, _ in first}, first)
         self.assertTrue(any("/blobs/" in path for _, path in first), first)
@@ -98,6 +109,7 @@ class MirrorPipeline(pipelines.Restarted):
         self.call("run", engines=pointed, probe="")
         self.hub.forget_requests()
         self.assertIn(f"docker.io/library/{self.app}:1", self.engine_pulls())
+        self.wait_until_kept()
         self.assertTrue(any(method == "GET" and "/blobs/" in path for method, path in self.hub.asked_for()))
         self.assertEqual(pipelines.recap(self.call("run", engines=pointed, probe="")), (0, 5, 0, 1))
 
@@ -114,6 +126,7 @@ class MirrorPipeline(pipelines.Restarted):
 
     def test_a_second_run_changes_nothing_and_down_keeps_the_cache(self):
         self.call("run")
+        self.wait_until_kept()
         self.assertEqual(pipelines.recap(self.call("run")), (0, 5, 0, 1))
         self.call("down")
         self.assertFalse((self.folder / "conf").exists())

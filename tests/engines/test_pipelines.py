@@ -25,7 +25,7 @@ IMAGE = SOURCE / "pipelines/registry-image.toml"
 
 
 def get(port, path):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", path)
         return connection.getresponse().read().decode()
@@ -55,11 +55,11 @@ class Restarted:
 
     def wait_until_it_listens(self):
         host, port = self.address.split(":")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             # A proxy of Docker's listens before its container does, and hangs up.
-            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as there:
-                there.settimeout(0.5)
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 30) as there:
+                there.settimeout(2)
                 try:
                     if there.recv(1):
                         return
@@ -110,7 +110,7 @@ class PipelineCase(Restarted):
         self.addCleanup(self.remove_volume, self.data)
 
     def call(self, verb, *more, **changes):
-        return self.pipe.run([verb, self.file, *self.settings(**changes), *more], timeout=180)
+        return self.pipe.run([verb, self.file, *self.settings(**changes), *more])
 
     def settings(self, **changes):
         values = {"address": self.address, "name": self.name, "port": self.port, "data": self.data,
@@ -268,7 +268,7 @@ class Podman:
         """Podman has no daemon: conmon starts the container again, as its restart policy says."""
         before = self.inspect(self.name)["State"]["Pid"]
         os.kill(before, signal.SIGKILL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while self.inspect(self.name)["State"]["Pid"] in (0, before):
             self.assertLess(time.monotonic(), deadline, "it is not started again")
             time.sleep(0.1)

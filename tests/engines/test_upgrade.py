@@ -52,7 +52,7 @@ class UpgradeCase(pipelines.Restarted):
 
     def call(self, file, verb="run", *more, **values):
         words = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
-        return self.pipe.run([verb, file, *words, *more], timeout=240)
+        return self.pipe.run([verb, file, *words, *more])
 
     def upgrade(self, image):
         return self.call(UPGRADE, source=f"oci-archive:{image}", **self.settings())
@@ -101,6 +101,7 @@ class UpgradeCase(pipelines.Restarted):
         digest = APP.layers[0]["digest"].removeprefix("sha256:")
         (self.data / f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data").unlink()
         self.restart()  # it has it in memory
+        self.wait_until_it_listens()
         before = self.id()
         said = self.upgrade(self.three)
         self.assertEqual(said.code, 1, said)

@@ -36,12 +36,11 @@ class ContainerCheck(unittest.TestCase):
         if start:
             self.docker.api("POST", f"/containers/{self.name}/start")
 
-    def wait_for(self, state):
-        for _ in range(200):
-            if self.docker.inspect(self.name)["State"]["Status"] == state:
-                return
+    def wait_until(self, condition):
+        limit = time.monotonic() + 120
+        while not condition(found := self.docker.inspect(self.name)):
+            self.assertLess(time.monotonic(), limit, found)
             time.sleep(0.05)
-        self.fail(f"the container did not become {state}")
 
     def verify(self, **params):
         return self.pipe.try_step("verify", **{"container": self.name, "engine_": self.docker.host, **params})
@@ -66,15 +65,12 @@ class ContainerCheck(unittest.TestCase):
 
     def test_one_that_has_ended_shows_its_last_words(self):
         self.make(env=["END=3", "SAY=no such volume"])
-        self.wait_for("exited")
+        self.wait_until(lambda found: found["State"]["Status"] == "exited")
         self.fails("exited, exit code 3", "no such volume", "mend what the log names")
 
     def test_one_that_ends_again_and_again(self):
         self.make(env=["END=4", "SAY=bad configuration"], restart="always")
-        for _ in range(200):
-            if self.docker.inspect(self.name)["RestartCount"] >= 3:
-                break
-            time.sleep(0.05)
+        self.wait_until(lambda found: found["RestartCount"] >= 3)
         result = self.verify()  # which may see it in the short time that it runs
         self.assertRegex(result.err, r"restarted \d+ times", result)
 

@@ -24,7 +24,7 @@ class StoreCase(StepTest):
         return write_layout(self.folder / "layouts" / name, x=image)
 
     def image(self, *words, code=0, pipe=None):
-        result = (pipe or self.pipe).run(["image", *words], timeout=300)
+        result = (pipe or self.pipe).run(["image", *words])
         self.assertEqual(result.code, code, result)
         return result
 
@@ -44,7 +44,7 @@ class ManyWriters(StoreCase):
 
         def work(number, lines):
             for words in lines:
-                results[number].append(self.pipe.run(words, timeout=300))
+                results[number].append(self.pipe.run(words))
 
         threads = [threading.Thread(target=work, args=(n, lines)) for n, lines in enumerate(jobs)]
         for thread in threads:
@@ -159,7 +159,7 @@ class Killed(StoreCase):
             self.assertEqual(self.killed.total(), KILLS, f"too few were killed in time: {self.killed}")
             print(f"killed {dict(self.killed)} in {turn} turns")
             # What killed writers left is no hindrance.
-            self.step("pull", image=pulled, timeout=300)
+            self.step("pull", image=pulled)
             self.image("import", self.layouts[1], "last:1")
             self.assert_clean()
             self.image("gc")
@@ -210,7 +210,7 @@ class FullDisk(StoreCase):
         folder, page, fitted = self.layout("second", second), 4096, []
         for pages in range(12):
             self.fill(pages * page)
-            result = self.full.run(["image", "import", folder, "second:1"], timeout=300)
+            result = self.full.run(["image", "import", folder, "second:1"])
             if result.code == 0:
                 fitted.append(pages)
             else:
@@ -231,7 +231,7 @@ class FullDisk(StoreCase):
         for name, image in images.items():
             self.image("import", self.layout(name.replace(":", "-"), image), name, pipe=self.full)
         self.fill(0)
-        result = self.full.run(["image", "rm", "app:1"], timeout=300)
+        result = self.full.run(["image", "rm", "app:1"])
         self.assertEqual(result.code, 1, result)
         self.assertIn("free some space", result.err)
         self.assert_clean(self.full)

@@ -117,7 +117,7 @@ class BackupTest(StepTest):
         return [verb, file, *(w for k, v in words.items() for w in ("--set", f"{k}={v}"))]
 
     def call(self, file, registry, verb="run", env=None, **more):
-        return self.pipe.run(self.words(file, registry, verb, **more), env=env, timeout=240)
+        return self.pipe.run(self.words(file, registry, verb, **more), env=env)
 
     def done(self, file, registry, **more):
         said = self.call(file, registry, **more)
@@ -486,7 +486,7 @@ class Guide(BackupTest):
             more = dict([words.pop(0).split("=", 1)]) if "=" in words[0] else {}
             self.assertEqual(words[0], "pipe", line)
             with_login = env if "username=admin" in line else {k: v for k, v in env.items() if k != "REGISTRY_PASSWORD"}
-            result = self.pipe.run(words[1:], env={**with_login, **more}, cwd=SOURCE, timeout=120)
+            result = self.pipe.run(words[1:], env={**with_login, **more}, cwd=SOURCE)
             self.assertEqual(result.code, 0, result)
             ran += 1
         self.assertGreater(ran, 10)

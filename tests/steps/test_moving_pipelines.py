@@ -29,7 +29,7 @@ class MovingPipeline(StepTest):
 
     def call(self, verb, *more, file=None, pipe=None, **settings):
         words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        result = (pipe or self.pipe).run([verb, SOURCE / "pipelines" / (file or self.pipeline), *words, *more], timeout=180)
+        result = (pipe or self.pipe).run([verb, SOURCE / "pipelines" / (file or self.pipeline), *words, *more])
         self.assertEqual(result.code, 0, result)
         return result.out + result.err
 

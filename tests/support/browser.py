@@ -39,7 +39,7 @@ class Browser:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._base + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120) as answer:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=600) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise AssertionError(json.load(error)["value"]["message"]) from None
@@ -49,7 +49,7 @@ class Browser:
 
     def _end(self):
         self._driver.terminate()
-        self._driver.wait(20)
+        self._driver.wait(120)
         self._driver.stdout.close()
         self._folder.cleanup()
 

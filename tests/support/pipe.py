@@ -14,7 +14,7 @@ TEST_PLUGINS = BUILD / "test-plugins"
 # Words before a command that hold root, too, to what files permit. Another user might not even reach this checkout.
 _CAPABILITIES = "-dac_override,-dac_read_search"
 AS_PERMITTED = ["setpriv", f"--inh-caps={_CAPABILITIES}", f"--bounding-set={_CAPABILITIES}", "--"] if os.geteuid() == 0 else []
-PATIENCE = 240  # seconds for one call of `pipe`: what takes longer hangs, however slow the machine is
+PATIENCE = 600  # seconds for one call of `pipe`: what takes longer hangs, however slow the machine is
 
 # What would reach outside the test: the state, stores, engines and credentials of whoever runs it.
 _FOREIGN = re.compile(
