@@ -60,11 +60,16 @@ class Install(unittest.TestCase):
         cls.pipe = Pipe(cls.folder / "state")
 
     def test_the_list_of_an_earlier_installation_is_replaced(self):
-        self.assertEqual(self.of_root.read_text(), "")
         listed = (BUILD / "install_manifest.txt").read_text()
         self.assertIn("/bin/pipe\n", listed)
+        # A package is made of a component, which has its own.
+        component = BUILD / "install_manifest_runtime.txt"
+        component.unlink(missing_ok=True)
+        component.hardlink_to(self.of_root)
         call("cmake", "--install", BUILD, "--prefix", self.folder / "runtime", "--component", "runtime")
-        self.assertEqual((BUILD / "install_manifest.txt").read_text(), listed, "as ./dev package would have it")
+        self.assertIn("/bin/pipe\n", component.read_text())
+        self.assertEqual((BUILD / "install_manifest.txt").read_text(), listed)
+        self.assertEqual(self.of_root.read_text(), "")
 
     def program(self, *args):
         done = subprocess.run(
