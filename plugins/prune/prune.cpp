@@ -6,6 +6,7 @@
 #include <pipe/text.hpp>
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <memory>
@@ -125,7 +126,8 @@ class Prune {
       repository->look(rules_, now_);
       for (const Removal &removal : repository->removals()) going_ += removal.tags.size();
     }
-    if (repositories_.empty()) run_.warn(fmt::format("{} has no such repository", p_.registry));
+    if (repositories_.empty())
+      run_.warn(fmt::format("{} has no repository like {}", p_.registry, fmt::join(p_.repositories, ", ")));
   }
 
   /// Each tag of the repositories where some go.
