@@ -19,6 +19,7 @@ Value error_of(const Failure &f) {
   if (!f.hint.empty()) error.emplace_back("hint", f.hint);
   if (!f.tail.empty()) error.emplace_back("tail", Value::List(f.tail.begin(), f.tail.end()));
   if (!f.log.empty()) error.emplace_back("log", f.log);
+  if (!f.given.empty()) error.emplace_back("given", f.given);
   return error;
 }
 
@@ -118,6 +119,7 @@ std::optional<Failure> failure_of(const Value &from) {
   f.hint = text(*error, "hint");
   for (const Value &line : items(*error, "tail")) f.tail.push_back(to_text(line));
   f.log = text(*error, "log");
+  f.given = members(*error, "given");
   return f;
 }
 

@@ -9,7 +9,7 @@ namespace pipes {
 
 /// Version of the event stream: the minor number grows when something is added, the major one when
 /// something changes its meaning. Readers ignore what they do not know.
-inline constexpr const char *kEventSchema = "1.2";
+inline constexpr const char *kEventSchema = "1.3";
 
 /// UTC with milliseconds: 2026-01-02T03:04:05.678Z.
 std::string timestamp(std::chrono::system_clock::time_point);

@@ -30,6 +30,7 @@ std::string_view level_prefix(int level) {
 void mask(const Redactor &redactor, Failure &failure) {
   failure.message = redactor.text(failure.message);
   failure.hint = redactor.text(failure.hint);
+  failure.given = redactor.map(failure.given);
 }
 
 /// The event with every string masked that someone else wrote.

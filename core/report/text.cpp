@@ -63,17 +63,16 @@ std::string diff_lines(const std::vector<Diff> &diffs, std::string_view margin, 
   return out;
 }
 
-/// What a step was given, as far as it is anything.
+/// What a step was given.
 std::string params_lines(const Value::Map &params, Color color) {
   constexpr std::size_t kLongest = 100;
   std::size_t columns = 0;
   for (const auto &[name, value] : params) {
-    if (!is_empty(value)) columns = std::max(columns, width(printable(name)));
+    columns = std::max(columns, width(printable(name)));
   }
   if (columns == 0) return {};
   std::string out = "  it was given:\n";
   for (const auto &[name, value] : params) {
-    if (is_empty(value)) continue;
     const std::string text = printable(to_text(value));
     const std::string_view first = first_line(text);
     out += fmt::format("    {} {} {}{}\n", padded(printable(name), columns), paint("=", Tone::faint, color),
@@ -262,7 +261,7 @@ std::string failure_block(const Event &e, Told told, Color color) {
   std::string out = fmt::format("{} {}: {}\n", paint("error:", Tone::bad, color), printable(e.step), first);
   if (first.size() < message.size()) out += indent(std::string_view(message).substr(first.size() + 1), "  ");
   if (!f.hint.empty()) out += indent(readable(f.hint), "  hint: ");
-  out += params_lines(e.params, color);
+  out += params_lines(f.given, color);
   const std::vector<std::string> &lines = told == Told::events ? f.untold : f.tail;
   if (!lines.empty()) {
     out += told == Told::events ? "  its last lines that are not above:\n" : "  its last lines:\n";
@@ -279,7 +278,9 @@ std::string step_line(const Event &e, std::size_t id_columns, Color color, std::
   std::string rest =
       fmt::format(" {}  {:>6}", padded(printable(e.step), id_columns), elapsed_text(e.elapsed));
   const std::string why = readable(e.failure ? e.failure->message : e.summary);
-  if (!why.empty()) rest += "  " + std::string(first_line(why));
+  // The time is that of the last one.
+  const std::string tries = e.attempt > 1 ? fmt::format("try {}: ", e.attempt) : "";
+  if (!why.empty()) rest += "  " + tries + std::string(first_line(why));
   if (columns > 0) rest = fit(rest, columns - std::min(columns, state.size()));
   std::string out = paint(state, state_tone(e), color) + rest + "\n";
   const std::string margin(std::size_t{2} + 9 + 1, ' ');

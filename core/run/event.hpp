@@ -27,7 +27,8 @@ struct Failure {
   std::string message, hint;
   // The last lines of its log, and those among them that no printed event told; both by the Reporter.
   std::vector<std::string> tail{}, untold{};
-  std::string log{};  // path of its log, if it has one; by the Reporter
+  std::string log{};   // path of its log, if it has one; by the Reporter
+  Value::Map given{};  // what the step was given, as one writes it, but for what its plugin says itself
 };
 
 /// "changed", "unchanged" … as every printer and the journal say it.

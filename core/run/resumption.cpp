@@ -56,6 +56,19 @@ Value::Map shown_params(const StepSchema *schema, const Value::Map &params) {
   return shown;
 }
 
+Value::Map given_params(const StepSchema *schema, const Value::Map &shown) {
+  Value::Map given;
+  for (const auto &[name, value] : shown) {
+    if (is_empty(value)) continue;
+    const Param *param = schema == nullptr ? nullptr : schema->param(name);
+    if (param == nullptr)
+      given.emplace_back(name, value);
+    else if (!param->fallback || *param->fallback != value)
+      given.emplace_back(name, as_written(*param, value));
+  }
+  return given;
+}
+
 Resumption::Judgement Resumption::judge(std::uint32_t node, const Value::Map &params,
                                         const std::vector<NodeResult> &results) {
   const auto at = past_.steps.find(plan_.nodes[node].id);

@@ -26,6 +26,8 @@ struct PastRun {
 /// The parameters of a node as events tell of them: those that are secrets by their declaration masked. Other
 /// secrets are masked by the Reporter.
 Value::Map shown_params(const StepSchema *, const Value::Map &);
+/// Of those what was given for this step, as one writes it: neither defaults nor what is empty.
+Value::Map given_params(const StepSchema *, const Value::Map &shown);
 
 /// Decides for each step whether what the earlier run made of it stands: it ended well, it would be given the
 /// same, no secret among it, and no step before it has changed anything since. What else may have changed in

@@ -1,5 +1,7 @@
 #include "core/run/run_events.hpp"
 
+#include "core/run/resumption.hpp"
+
 namespace pipes {
 namespace {
 
@@ -44,6 +46,7 @@ void RunEvents::step_ended(std::uint32_t node, const Attempt &attempt, const End
   end.diffs = attempt.diffs;
   end.fields = attempt.outputs;
   end.failure = ending.failure;
+  if (end.failure) end.failure->given = given_params(plan_.nodes[node].schema, attempt.params);
   sink_.on(end);
   count(attempt, ending);
 }

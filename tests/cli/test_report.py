@@ -89,6 +89,8 @@ class Html(ReportCase):
     def test_steps_open_and_say_what_they_were_given(self):
         b = self.open()
         b.one('details[data-step="greet"] summary').click()
+        # A browser tells a page that a part was opened a moment after it is.
+        self.wait_until(lambda: "Parameters" in b.one('details[data-step="greet"]').text, "what is in it")
         inside = b.one('details[data-step="greet"]').text
         self.assert_says(inside, "Parameters", "secret", "***", "Outputs", "Log", "text")
         b.one("#filter").type("many")

@@ -120,7 +120,7 @@ class Run(CliCase):
         )
         self.assert_code(result, 0)
         self.assertEqual(self.notes().count("failed a"), 2)
-        self.assert_says(result.err, "a | try 2 of 3 in ", ": a did not work", "retried=2")
+        self.assert_says(result.err, "a | try 2 of 3 in ", ": a did not work", "s  try 3: ", "retried=2")
 
     def test_no_other_failure_is(self):
         result = self.run_file(
@@ -266,7 +266,7 @@ class Events(CliCase):
         self.assert_code(result, 0)
         events = result.events
         self.assertEqual(events[0]["type"], "version")
-        self.assertEqual(events[0]["schema"], "1.2")
+        self.assertEqual(events[0]["schema"], "1.3")
         self.assertEqual(events[1]["type"], "run_started")
         self.assertEqual([s["id"] for s in events[1]["steps"]], ["a", "noop"])
         self.assertEqual(

@@ -243,7 +243,7 @@ class LiveDisplay(CliCase):
         path = self.pipeline(self.scripted("a", fail=1, status='"denied"'))
         screen = self.run_on_terminal(["run", path], columns=200)
         self.assertEqual(screen.code, 1)
-        self.assertIn("error: a: a did not work\n  hint: try again\n  it was given:\n    name        = a\n", screen.text)
+        self.assertIn("error: a: a did not work\n  hint: try again\n  it was given:\n    name   = a\n", screen.text)
         self.assertIn("    | this is a\n", screen.text)
 
     def test_outputs_go_to_stdout_and_nothing_else_does(self):

@@ -200,7 +200,8 @@ class Brought(CertificateTest):
     def test_expired_and_soon(self):
         old = self.signed("old", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "-1")
         self.refused(r"expired on \d{4}-\d\d-\d\d", "restart the registry", **old)
-        self.refused(r"good until .* only, less than `renew_before`", renew_before="30d")
+        said = self.refused(r"good until .* only, less than `renew_before`", r"\n +renew_before = 40d\n", renew_before="960h")
+        self.assertNotRegex(said, r"\n +days +=")  # nobody gave that
 
     def test_several_faults_have_a_line_each(self):
         old = self.signed("old", "subjectAltName=DNS:localhost", "-days", "-1")

@@ -109,11 +109,7 @@ TEST(PlainPrinter, TellsARun) {
 
 TEST(PlainPrinter, TellsTheParametersOfAStepThatFailed) {
   Event e = failed("push");
-  e.params = {{"image", "app:1"},
-              {"to", "localhost:5000/app:1"},
-              {"tags", Value::List()},
-              {"ca", ""},
-              {"password", "***"}};
+  e.failure->given = {{"image", "app:1"}, {"to", "localhost:5000/app:1"}, {"password", "***"}};
   EXPECT_THAT(failure_block(e, Told::nothing, Color::off), HasSubstr("  hint: log in first\n"
                                                                      "  it was given:\n"
                                                                      "    image    = app:1\n"
@@ -481,7 +477,7 @@ TEST(Bytes, ReadLikeARegistryCountsThem) {
 }
 
 TEST(JsonEvent, StatesItsVersionFirst) {
-  EXPECT_THAT(version_line(), HasSubstr(R"({"type":"version","schema":"1.2")"));
+  EXPECT_THAT(version_line(), HasSubstr(R"({"type":"version","schema":"1.3")"));
 }
 
 TEST(JsonEvent, TellsTheEndOfAStep) {
