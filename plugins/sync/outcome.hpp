@@ -1,9 +1,10 @@
 #pragma once
 // What became of each image, and how that is told.
 #include <pipe/error.hpp>
+#include <pipe/oci/registry.hpp>
 #include <pipe/oci/transfer.hpp>
+#include <pipe/run.hpp>
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,18 +23,8 @@ struct Outcome {
   std::optional<pipes::sdk::Error> error;
 };
 
-std::string_view state_name(State);
-
-struct Totals {
-  std::uint64_t copied = 0, unchanged = 0, failed = 0, deleted = 0;
-  pipes::oci::TransferResult result;  // bytes and blobs of all
-};
-Totals total(const std::vector<Outcome> &);
-
-/// One line a repository, with a heading.
-std::string table(const std::vector<Outcome> &);
-/// An array of objects: from, to, state, digest, bytes, error.
-std::string report_json(const std::vector<Outcome> &);
+/// Outputs and verdict; of a plan the differences, of a run the table.
+void tell(pipes::sdk::Run &, const std::vector<Outcome> &, const pipes::oci::Traffic &, bool planning);
 /// Throws one error that names everything that failed, if anything did. `deletions` is what went wrong
 /// with deleting as a whole; empty: nothing.
 void throw_failures(const std::vector<Outcome> &, const std::optional<pipes::sdk::Error> &deletions);

@@ -123,7 +123,7 @@ class Sync {
     work();
     if (!planning_) copier_.finish();
     const std::optional<Error> deletions = p_.delete_extra ? remove_extras() : std::nullopt;
-    tell();
+    tell(run_, outcomes_, copier_.traffic(), planning_);
     throw_failures(outcomes_, deletions);
   }
 
@@ -450,46 +450,6 @@ class Sync {
     outcome.repository = from.repository.name();
     if (one.digest) outcome.result.image.digest = *one.digest;
     if (!planning_) run_.info(name + " deleted");
-  }
-
-  void tell() {
-    Totals sums = total(outcomes_);
-    sums.result.requests = copier_.traffic().requests;
-    sums.result.retries = copier_.traffic().retries;
-    const auto number = [&](const char *name, std::uint64_t value) {
-      run_.output(name, static_cast<std::int64_t>(value));
-    };
-    number("copied", sums.copied);
-    number("unchanged", sums.unchanged);
-    number("failed", sums.failed);
-    number("deleted", sums.deleted);
-    oci::report(run_, sums.result);
-    run_.output("report", report_json(outcomes_));
-    if (planning_) tell_differences();
-    const bool changes = sums.copied + sums.deleted > 0;
-    if (!planning_ && (changes || sums.failed > 0)) run_.info(table(outcomes_));
-    run_.verdict(changes ? Verdict::change : Verdict::up_to_date, summary(sums));
-  }
-
-  std::string summary(const Totals &sums) const {
-    std::string text = fmt::format("{}{} copied ({} in {}, {} mounted, {} there already), {} unchanged",
-                                   planning_ ? "would be: " : "", count_text(sums.copied, "image"),
-                                   bytes_text(sums.result.bytes), count_text(sums.result.moved, "blob"),
-                                   sums.result.mounted, sums.result.skipped, sums.unchanged);
-    if (sums.copied == 0) text = count_text(sums.unchanged, "image") + " unchanged";
-    if (sums.deleted > 0)
-      text += fmt::format(", {} {}deleted", count_text(sums.deleted, "tag"), planning_ ? "to be " : "");
-    if (sums.failed > 0) text += fmt::format(", {} failed", sums.failed);
-    return text + "; " + oci::requests_text(sums.result);
-  }
-
-  void tell_differences() {
-    for (const Outcome &outcome : outcomes_) {
-      if (outcome.state == State::copied)
-        run_.diff(outcome.to, outcome.before, outcome.result.image.digest.str());
-      else if (outcome.state == State::deleted)
-        run_.diff(outcome.to, "there", "");
-    }
   }
 
   Run &run_;
