@@ -43,6 +43,7 @@ struct NodeResult {
 
 struct RunFacts {
   std::string id, status;  // ${run.id}; ${run.status}: "ok" | "failed" | "cancelled", for finally
+  bool is_plan = false;    // in which a step that is up to date need not tell its outputs
 };
 
 class Plan {
@@ -55,8 +56,7 @@ class Plan {
 
   struct Params {
     Value::Map values;                 // checked, defaults applied
-    std::vector<std::string> unknown;  // names that depend on outputs nobody knows yet; in a run:
-                                       // that a step which ended well did not give
+    std::vector<std::string> unknown;  // names that depend on outputs nobody knows yet
     std::vector<Diagnostic> problems;  // a value that turned out wrong (type, range)
   };
   /// The parameters of a node, once everything that it needs has ended. May hold secrets.

@@ -93,12 +93,19 @@ Evaluated PlanScope::output_of(std::uint32_t node, const Reference &reference) c
       return {};
     case NodeResult::State::pending:
       return is_end_ ? Evaluated{} : unknown();
+    case NodeResult::State::unknown:
+      return unknown();
     case NodeResult::State::unchanged:
     case NodeResult::State::changed:
-    case NodeResult::State::unknown:
       break;
   }
-  return unknown();
+  if (now_.facts == nullptr || now_.facts->is_plan) return unknown();
+  EvaluationError error;
+  error.message =
+      fmt::format("step `{}` ended without its output `{}`", (*now_.nodes)[node].id, reference.output);
+  error.help =
+      "not every run of that step has it: see its reference page, or report it to the plugin's author";
+  throw error;
 }
 
 Diagnostic diagnose(const Source &source, const EvaluationError &error, const Spot &otherwise) {

@@ -348,7 +348,11 @@ void Scheduler::end_without_run(std::uint32_t node, State state, std::string sum
 }
 
 RunFacts Scheduler::facts() const {
-  return {options_.id, interrupts_ > 0 ? "cancelled" : failed_ ? "failed" : "ok"};
+  return {options_.id,
+          interrupts_ > 0 ? "cancelled"
+          : failed_       ? "failed"
+                          : "ok",
+          options_.operation == Operation::plan};
 }
 
 }  // namespace pipes

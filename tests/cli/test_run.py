@@ -184,6 +184,14 @@ class Run(CliCase):
         self.assert_code(result, 1)
         self.assertIn("text", result.err)
 
+    def test_an_output_that_a_step_did_not_give_is_named(self):
+        maker = '[[step]]\nid = "maker"\nuses = "misbehave"\nwith.how = "nothing"\n'
+        reader = '[[step]]\nid = "reader"\nuses = "echo"\n'
+        for keys in ('with.text = "${steps.maker.text}"\n', 'if = "steps.maker.text == \'x\'"\nwith.text = "a"\n'):
+            result = self.run_file(self.pipeline(maker + reader + keys))
+            self.assert_code(result, 1)
+            self.assert_says(result.err, "step `maker` ended without its output `text`")
+
     def test_for_each_makes_named_instances(self):
         path = self.pipeline(
             '[[step]]\nid = "say"\nuses = "echo"\nfor_each = ["x/1", "y"]\nwith.text = "${each.value}!"\n'
