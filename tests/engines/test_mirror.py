@@ -29,6 +29,10 @@ class Hub(Registry):
         config["http"]["addr"] = f"0.0.0.0:{self.port}"
         self._config.write_text(json.dumps(config))
 
+    def _settle(self):
+        super()._settle()
+        time.sleep(0.5)  # an engine or a mirror keeps its connection, which then says nothing
+
     def asked_for(self):
         return [(method, path) for method, path, _ in self.requests if path != "/v2/"]
 
