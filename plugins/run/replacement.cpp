@@ -210,7 +210,12 @@ Earlier earlier_of(const engine::Container &aside, const engine::Container *succ
 void retire(Job &job, const engine::Container &old) {
   if (is_made_by_pipe(old)) return discard(job.engine, {old.id, old.spec.mounts});
   const std::string kept = kept_name(job.engine, job.params.name);
-  job.engine.rename(old.id, kept);
+  try {
+    job.engine.rename(old.id, kept);
+  } catch (const sdk::Error &error) {  // one of `docker run --rm` goes when it is stopped
+    if (error.status == PIPE_E_CANCELLED) throw;
+    return job.run.warn(fmt::format("the earlier {} could not be kept: {}", job.params.name, error.message));
+  }
   if (restarts(old.spec.restart) && !job.engine.set_restart(old.id, "no"))
     job.run.warn(
         fmt::format("{} keeps the restart policy {}, which this engine can't change: remove it before this "

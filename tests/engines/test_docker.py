@@ -94,12 +94,12 @@ class Converges(DockerCase):
         self.assertNotEqual(after["id"], made["Id"])
         self.assertEqual(get(self.port), "{}")
 
-    def make_theirs(self, image):
+    def make_theirs(self, image, **how):
         docker.load(self.archive_with_name(image))
         theirs = docker.api("POST", f"/containers/create?name={self.name}", {
             "Image": image, "Env": ["MORE=1"], "ExposedPorts": {"5000/tcp": {}},
             "HostConfig": {"PortBindings": {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(self.port)}]},
-                           "RestartPolicy": {"Name": "always"}},
+                           "RestartPolicy": {"Name": "always"}, **how},
         })["Id"]  # fmt: skip
         docker.api("POST", f"/containers/{theirs}/start")
         return theirs
@@ -125,6 +125,15 @@ class Converges(DockerCase):
             self.assertNotIn("someone else", self.run_pipeline(**{**changes, "user": "2:2"}))  # this one was made by it
             self.run_pipeline("down", **changes)
             self.assertEqual(docker.inspect(name)["Id"], theirs)
+
+    def test_one_that_goes_when_it_is_stopped_is_no_failure(self):
+        image = "pipe.test/theirs:1"
+        self.make_theirs(image, AutoRemove=True, RestartPolicy={"Name": "no"})
+        self.run_pipeline(image=f"docker-daemon:{image}", user="1:1")
+        limit = time.monotonic() + 60  # the engine takes it away when it gets to it
+        while [name for name in docker.containers() if name.startswith(self.name)] != [self.name]:
+            self.assertLess(time.monotonic(), limit, docker.containers())
+            time.sleep(0.1)
 
     def archive_with_name(self, name):
         path = self.folder / "named.tar"
