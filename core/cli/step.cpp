@@ -7,8 +7,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
 namespace pipes::cli {
 namespace {
 
@@ -47,18 +45,10 @@ PluginRegistry::Found find_step(PluginRegistry &plugins, const std::string &name
 }
 
 std::string step_help(const StepSchema &schema) {
-  std::string usage;
-  for (const Param &param : schema.params) {
-    if (!param.required) continue;
-    std::string name = param.name;
-    std::ranges::replace(name, '_', '-');
-    usage += param.secret ? fmt::format("--{}-file PATH ", name)
-                          : fmt::format("--{} {} ", name, argument_name(param));
-  }
-  std::string text =
-      fmt::format("{}\n\n{}\nparameters:\n{}", wrapped_usage("step " + schema.step, usage + "…"),
-                  help_paragraphs(fmt::format("{} ({} {})", schema.help, schema.step, schema.version)),
-                  describe(step_options(schema, options())));
+  std::string text = fmt::format(
+      "{}\n\n{}\nparameters:\n{}", wrapped_usage("step " + schema.step, step_usage(schema, options())),
+      help_paragraphs(fmt::format("{} ({} {})", schema.help, schema.step, schema.version)),
+      describe(step_options(schema, options())));
   if (!schema.outputs.empty()) text += "\noutputs:\n";
   std::vector<std::pair<std::string, std::string>> outputs;
   for (const Output &output : schema.outputs)

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace pipes::cli {
 namespace {
@@ -76,6 +77,14 @@ std::vector<std::string> given(const Param &param, const std::string &option, co
   return values;
 }
 
+std::vector<Option> options_of(const Param &param, const std::vector<Option> &own) {
+  const std::string name = option_name(param, own);
+  if (!is_hidden(param))
+    return {{name, argument_name(param), param_help(param), param.type == Type::boolean}};
+  return {{name + "-file", "PATH", param_help(param) + ": the file that holds it"},
+          {name + "-env", "NAME", "the environment variable that holds it"}};
+}
+
 }  // namespace
 
 std::string argument_name(const Param &param) {
@@ -102,17 +111,21 @@ std::string param_help(const Param &param) {
 }
 
 std::vector<Option> step_options(const StepSchema &schema, const std::vector<Option> &own) {
-  std::vector<Option> options;
+  std::vector<Option> all;
   for (const Param &param : schema.params) {
-    const std::string name = option_name(param, own);
-    if (is_hidden(param)) {
-      options.push_back({name + "-file", "PATH", param_help(param) + ": the file that holds it"});
-      options.push_back({name + "-env", "NAME", "the environment variable that holds it"});
-    } else {
-      options.push_back({name, argument_name(param), param_help(param), param.type == Type::boolean});
-    }
+    for (Option &option : options_of(param, own)) all.push_back(std::move(option));
   }
-  return options;
+  return all;
+}
+
+std::string step_usage(const StepSchema &schema, const std::vector<Option> &own) {
+  std::string usage;
+  for (const Param &param : schema.params) {
+    if (!param.required) continue;
+    const Option first = options_of(param, own).front();
+    usage += fmt::format("--{} {} ", first.name, first.argument);
+  }
+  return usage + "…";
 }
 
 std::vector<std::string> spelled(const StepSchema &schema, const std::vector<Option> &own,

@@ -11,6 +11,8 @@ namespace pipes::cli {
 /// An option for each parameter (`ca_file` is --ca-file; one named like an option of pipe's own gets
 /// `with-` in front). A secret has two, NAME-file and NAME-env, since arguments are seen by everyone.
 std::vector<Option> step_options(const StepSchema &, const std::vector<Option> &own);
+/// What stands behind `pipe step NAME`: the parameters that are required.
+std::string step_usage(const StepSchema &, const std::vector<Option> &own);
 /// The words with names as they are spelled in step_options: `--ca_file` and aliases are understood.
 std::vector<std::string> spelled(const StepSchema &, const std::vector<Option> &own,
                                  std::vector<std::string> words);

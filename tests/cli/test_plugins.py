@@ -90,6 +90,13 @@ class Plugins(CliCase):
     def test_metadata_that_is_no_json(self):
         self.use(self.broken("noop", lambda good: good.replace(b'"params":[]', b'"params":[}')), "noop")
 
+    def test_a_parameter_that_is_called_like_an_option_of_pipe(self):
+        text, like_an_option = (b'"name":"%s","type":"string","required":true' % name for name in (b"text", b"help"))
+        folder = self.broken("echo", lambda good: good.replace(text, like_an_option), good="echo")
+        result = self.pipe.run(["step", "echo", "--help", "--plugin-path", folder])
+        self.assert_code(result, 0)
+        self.assert_says(result.out, "usage: pipe step echo --with-help TEXT …")
+
     def test_a_broken_plugin_does_not_hide_the_others(self):
         folder = self.broken("text", lambda _: b"#!/bin/sh\n")
         result = self.pipe.run(["plugins", "list", "--plugin-path", folder])
