@@ -90,9 +90,12 @@ http::Request Engine::State::post(std::string_view path, std::string body) {
 
 http::Response Engine::State::send(const http::Request &request, std::string_view what, bool may_be_missing) {
   http::Response response = client->send(request);
-  const bool good =
-      is_success(response.status) || response.status == 304 || (may_be_missing && response.status == 404);
-  if (!good) throw answer_error(response.status, what, error_text(response.body));
+  if (is_success(response.status) || response.status == 304) return response;
+  // Podman says so of one that is removed while it looks at it.
+  if (response.status == 500 && error_text(response.body).ends_with("no such container"))
+    response.status = 404;
+  if (!may_be_missing || response.status != 404)
+    throw answer_error(response.status, what, error_text(response.body));
   return response;
 }
 

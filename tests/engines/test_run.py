@@ -182,6 +182,13 @@ class Errors(FakeCase):
         self.assertIn(f"create {self.name}", plan.out)
         self.assertFalse(self.pipe.store.exists())
 
+    def test_a_container_that_is_removed_while_podman_looks_at_it_is_none(self):
+        gone = {"message": "container abc does not exist in database: no such container"}
+        self.fake({**self.answers(), ("GET", f"/containers/{self.name}/json"): (500, gone)})
+        plan = self.pipe.run(["plan", self.pipeline()])
+        self.assertEqual(plan.code, 0, plan)
+        self.assertIn(f"create {self.name}", plan.out)
+
     def test_the_archive_that_is_loaded_has_the_image(self):
         fake = self.fake(self.answers(**{"POST /images/load": (500, {"message": "not now"})}))
         self.fails()
