@@ -146,7 +146,7 @@ class Github(CiCase):
         self.assertEqual(GithubLog(self.github("check", path, "--format", "human").err).annotations, [])
         self.assertEqual(GithubLog(self.github("run", path, "--output", "plain").err).annotations, [])
         forced = self.pipe.run(["check", path, "--format", "github"])
-        self.assertEqual(len(GithubLog(forced.err).annotations), 3)
+        self.assertEqual(len(GithubLog(forced.err).annotations), 2)
 
     def test_no_more_annotations_than_are_shown(self):
         many = "".join(f'[[step]]\nid = "s{i}"\nuses = "no-such"\n' for i in range(14))
