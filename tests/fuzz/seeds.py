@@ -1,4 +1,4 @@
-"""seeds.py FOLDER: writes the seeds that are binary files, into FOLDER/<target>/. From the root of the checkout."""
+"""seeds.py FOLDER: writes the seeds that are binary files, into FOLDER/<target>/."""
 
 import io
 import json
@@ -10,6 +10,7 @@ import tarfile
 from layouts import write_layout
 from registries import Image, Index, digest_of
 
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
 tarfile.RECORDSIZE = tarfile.BLOCKSIZE  # padding is nothing to search in
 
 
@@ -42,12 +43,17 @@ def archives(folder):
 
 def plugin_files(folder):
     # Without the space between segments that only a page table needs.
-    subprocess.run(["clang-19", "-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,noseparate-code,-z,max-page-size=64",
-                    "-Isdk/include", "tests/plugins/noop.c", "-o", folder / "noop"], check=True)  # fmt: skip
+    subprocess.run(["cc", "-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,noseparate-code,-z,max-page-size=64",
+                    f"-I{SOURCE}/sdk/include", f"{SOURCE}/tests/plugins/noop.c", "-o", folder / "noop"], check=True)  # fmt: skip
+
+
+def messages(folder):
+    # Of a step that finds nothing to do: its verdict, and that it is done.
+    (folder / "unchanged").write_bytes(bytes.fromhex("00 09000000 030100000000000000 05000000 0700000000"))
 
 
 if __name__ == "__main__":
-    for target, write in (("archive", archives), ("plugin_file", plugin_files)):
+    for target, write in (("archive", archives), ("plugin_file", plugin_files), ("message", messages)):
         seeds = pathlib.Path(sys.argv[1], target)
         seeds.mkdir(parents=True, exist_ok=True)
         write(seeds)
