@@ -67,11 +67,10 @@ ImageCopy::Choice ImageCopy::choose(const std::string &from, const Found &found)
   if (options_.platforms.size() > 1 && root.is_index()) {
     root = select_platforms(root, options_.platforms);
   } else if (options_.platforms.size() == 1) {
-    while (root.is_index()) {
-      const Descriptor entry = select_platform(root, options_.platforms.front());
-      choice.platform = entry.platform;
-      root = read(entry);
-    }
+    OfPlatform image = descend(std::move(root), options_.platforms.front(),
+                               [this](const Descriptor &entry) { return read(entry); });
+    if (image.entry) choice.platform = image.entry->platform;
+    root = std::move(image.manifest);
   }
   choice.root = std::move(root);
   return choice;

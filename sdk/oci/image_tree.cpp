@@ -3,16 +3,34 @@
 #include <pipe/error.hpp>
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 namespace pipes::oci {
 namespace {
-constexpr int kMaxDepth = 4;
+
+void check_depth(int depth) {
+  constexpr int kMaxDepth = 4;
+  if (depth > kMaxDepth) throw sdk::Error(PIPE_E_INVALID, "the image's indexes are nested too deeply");
 }
+
+}  // namespace
 
 std::uint64_t ImageTree::blob_bytes() const {
   std::uint64_t bytes = 0;
   for (const Descriptor &blob : blobs) bytes += blob.size;
   return bytes;
+}
+
+OfPlatform descend(Manifest root, const Platform &platform,
+                   const std::function<Manifest(const Descriptor &)> &read) {
+  OfPlatform found{std::move(root), std::nullopt};
+  for (int depth = 1; found.manifest.is_index(); ++depth) {
+    check_depth(depth);
+    found.entry = select_platform(found.manifest, platform);
+    found.manifest = read(*found.entry);
+  }
+  return found;
 }
 
 ImageTree walk_image(Manifest root, const ReadManifests &read) {
@@ -21,7 +39,7 @@ ImageTree walk_image(Manifest root, const ReadManifests &read) {
   std::vector<Manifest> level;
   level.push_back(std::move(root));
   for (int depth = 0; !level.empty(); ++depth) {
-    if (depth > kMaxDepth) throw sdk::Error(PIPE_E_INVALID, "the image's indexes are nested too deeply");
+    check_depth(depth);
     std::vector<Descriptor> children;
     for (const Manifest &manifest : level) {
       for (const Descriptor &child : manifest.manifests)

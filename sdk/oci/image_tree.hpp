@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <set>
+#include <optional>
 #include <vector>
 
 namespace pipes::oci {
@@ -22,6 +22,14 @@ struct ImageTree {
 /// PIPE_E_INVALID where indexes are nested beyond reason.
 using ReadManifests = std::function<std::vector<Manifest>(const std::vector<Descriptor> &)>;
 ImageTree walk_image(Manifest root, const ReadManifests &read);
+
+/// The image for a platform, through indexes in indexes. Throws PIPE_E_INVALID where they are nested beyond
+/// reason, and what select_platform throws.
+struct OfPlatform {
+  Manifest manifest;
+  std::optional<Descriptor> entry;  // that it was chosen by; none: the root is no index
+};
+OfPlatform descend(Manifest root, const Platform &, const std::function<Manifest(const Descriptor &)> &read);
 
 /// A layer that may be distributed only by its owner, and lies there ("urls").
 bool is_foreign(const Descriptor &);

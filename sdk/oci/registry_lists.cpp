@@ -27,13 +27,33 @@ std::string next_link(const http::Headers &headers) {
   return {};
 }
 
-bool is_repository(const std::string &host, const std::string &name) {
+bool is_repository(const std::string &name) {
   try {
-    const Reference reference = Reference::parse(host + "/" + name);
+    const Reference reference = Reference::parse("localhost/" + name);
     return reference.repository == name && reference.tag == "latest";
   } catch (const sdk::Error &) {
     return false;
   }
+}
+
+bool is_tag(const std::string &name) {
+  try {
+    return Reference::parse("localhost/a:" + name).tag == name;
+  } catch (const sdk::Error &) {
+    return false;
+  }
+}
+
+/// What a registry lists goes into paths of requests, and so to other places of another registry if it is
+/// none of what it is said to be.
+void leave_out(std::vector<std::string> &names, bool is_one(const std::string &), const std::string &lists,
+               std::string_view of_what, sdk::Observer &observer) {
+  std::erase_if(names, [&](const std::string &name) {
+    if (is_one(name)) return false;
+    observer.log(sdk::Level::warning, fmt::format("{} lists \"{}\", which is no name of a {}; it is left out",
+                                                  lists, name, of_what));
+    return true;
+  });
 }
 
 }  // namespace
@@ -64,10 +84,13 @@ std::vector<std::string> Registry::State::read_list(Call call, const char *key) 
 }
 
 std::vector<std::string> Registry::tags(const std::string &repository) {
-  return state_->read_list({.what = fmt::format("can't list the tags of {}/{}", host(), repository),
-                            .path = "/v2/" + repository + "/tags/list",
-                            .access = state_->access(repository, false)},
-                           "tags");
+  const std::string whose = host() + "/" + repository;
+  std::vector<std::string> names = state_->read_list({.what = fmt::format("can't list the tags of {}", whose),
+                                                      .path = "/v2/" + repository + "/tags/list",
+                                                      .access = state_->access(repository, false)},
+                                                     "tags");
+  leave_out(names, is_tag, whose, "tag", state_->session.observer());
+  return names;
 }
 
 std::vector<std::string> Registry::repositories() {
@@ -85,14 +108,7 @@ std::vector<std::string> Registry::repositories() {
                      "and ghcr.io have none): log in with an account that may see it, or name the "
                      "repositories");
   }
-  // They go into paths of requests.
-  std::erase_if(names, [this](const std::string &name) {
-    if (is_repository(host(), name)) return false;
-    state_->session.observer().log(
-        sdk::Level::warning,
-        fmt::format("{} lists \"{}\", which is no name of a repository; it is left out", host(), name));
-    return true;
-  });
+  leave_out(names, is_repository, host(), "repository", state_->session.observer());
   std::ranges::sort(names);
   const auto repeated = std::ranges::unique(names);
   names.erase(repeated.begin(), repeated.end());

@@ -36,9 +36,11 @@ TransferResult fetch_from_registry(const Reference &reference, const PlatformCho
 TransferResult chosen(const Descriptor &root, const PlatformChoice &choice, const Store &store) {
   TransferResult result{.image = root, .source_digest = root.digest};
   Manifest manifest = store.manifest(root);
-  while (manifest.is_index() && !choice.all) {
-    result.image = select_platform(manifest, choice.platform);
-    manifest = store.manifest(result.image);
+  if (!choice.all) {
+    OfPlatform found = descend(std::move(manifest), choice.platform,
+                               [&](const Descriptor &entry) { return store.manifest(entry); });
+    result.image = found.entry.value_or(root);
+    manifest = std::move(found.manifest);
   }
   const ImageTree tree = walk_image(std::move(manifest), [&](const std::vector<Descriptor> &level) {
     std::vector<Manifest> manifests;

@@ -49,7 +49,10 @@ std::string UploadNote::read() const {
 
 void UploadNote::write(const std::string &url) const {
   std::error_code ignored;
-  std::filesystem::create_directories(path_.parent_path(), ignored);
+  const std::filesystem::path notes = path_.parent_path(), store = notes.parent_path();
+  std::filesystem::create_directories(store.parent_path(), ignored);
+  // The first to come makes the store, and images may be private.
+  for (const std::filesystem::path &folder : {store, notes}) mkdir(folder.c_str(), 0700);
   drop_old_notes(path_.parent_path());
   const std::string partial = path_.string() + "." + std::to_string(getpid());
   const UniqueFd fd(open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));

@@ -166,6 +166,12 @@ class Resume(StepTest):
         self.assertLess(self.registry.received, SIZE + 4 * MIB)
         self.assertEqual(list((self.pipe.store / ".uploads").iterdir()), [])
 
+    def test_a_note_of_an_upload_makes_a_store_that_no_other_user_may_read(self):
+        with FakeRegistry() as source:
+            source.add(IMAGE, "app", "1")
+            self.step("copy", **{"from": f"{source.address}/app:1", "to": self.name})
+        self.assertEqual(self.pipe.store.stat().st_mode & 0o077, 0)
+
     def test_the_next_run_goes_on_with_an_upload(self):
         image = self.store_image()
         self.kill_push(0.9, image)

@@ -109,6 +109,18 @@ class Redirects(StepTest):
             for request in cdn.requests:
                 self.assertNotIn("Authorization", request.headers)
 
+    def test_a_token_that_the_other_host_asks_for_is_not_fetched(self):
+        def answer(request):
+            return Answer(401, headers={"WWW-Authenticate": f'Bearer realm="{cdn.url}/token",service="it"'})
+
+        with Scripted(answer, host="127.0.0.1") as cdn:
+            self.redirect(cdn.url)
+            self.failure("pull", r"401", image=self.name)
+            self.assertTrue(cdn.requests)
+            for request in cdn.requests:
+                self.assertNotIn("/token", request.path)
+                self.assertNotIn("Authorization", request.headers)
+
     def test_the_metadata_service_of_a_cloud_is_not_asked(self):
         self.redirect("http://169.254.169.254")
         self.failure("pull", r"lies at 169\.254\.169\.254", image=self.name)

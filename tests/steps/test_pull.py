@@ -15,6 +15,15 @@ S390 = Image(sizes=(2600,), seed=3, architecture="s390x")
 INDEX = Index([APP, ARM, S390])
 
 
+def nested(image, depth):
+    """An image in an index in an index …"""
+    for _ in range(depth):
+        outer = Index([image])
+        outer.platform, image = image.platform, outer
+    return image
+
+
+
 def skopeo(*args):
     done = subprocess.run(["skopeo", *map(str, args)], capture_output=True, text=True)
     if done.returncode != 0:
@@ -108,6 +117,16 @@ class PlainRegistry(StepTest):
         self.assertEqual(outputs["size"], APP.size + ARM.size + S390.size)
         skopeo("copy", "--all", f"oci:{self.pipe.store}:{name}", f"dir:{self.folder}/out")
         self.assertEqual((self.folder / "out/manifest.json").read_bytes(), INDEX.manifest)
+
+    def test_follows_indexes_in_indexes_so_far_and_no_farther(self):
+        with FakeRegistry() as registry:
+            name = f"{registry.address}/nested:1"
+            registry.add(nested(APP, 4), "nested", "1")
+            self.assertEqual(self.step("pull", image=name, platform="linux/amd64")["digest"], APP.digest)
+            self.assertEqual(self.step("pull", image=name, platform="all")["size"], APP.size)
+            registry.add(nested(APP, 5), "nested", "1")
+            for platform in ("linux/amd64", "all"):
+                self.failure("pull", r"nested too deeply", image=name, platform=platform)
 
     def test_lists_the_platforms_there_are(self):
         self.failure("pull", r"linux/riscv64.*linux/amd64.*linux/arm64",

@@ -101,6 +101,12 @@ class PlainRegistry(PushTest):
         self.assertEqual(puts[-1], "1")
         self.assertEqual(set(puts[:-1]), {APP.digest, ARM.digest})
 
+    def test_sends_no_index_of_which_a_part_is_missing(self):
+        image = self.have(INDEX, "x", platform="all")
+        (self.pipe.store / "blobs" / ARM.digest.replace(":", "/")).unlink()
+        self.failure("push", r"its part sha256:\w+.* is missing", image=image, to=self.to)
+        self.assertNotIn("PUT", self.methods())
+
     def test_sends_one_platform_of_an_index(self):
         image = self.have(INDEX, "x", platform="all")
         self.assertEqual(self.step("push", image=image, to=self.to, platform="linux/arm64")["digest"], ARM.digest)

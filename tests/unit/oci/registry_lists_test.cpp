@@ -67,6 +67,16 @@ TEST_F(RegistryLists, LeavesOutWhatIsNoNameOfARepository) {
               ElementsAre("fine"));
 }
 
+TEST_F(RegistryLists, LeavesOutWhatIsNoTag) {
+  LoopbackServer server(by_path(
+      {{"/v2/app/tags/list",
+        answer(
+            "200 OK", "",
+            R"({"tags":["1","../../other/manifests/1","a/b","a?b","%2e%2e","a:1","a@sha256:0",".1","",7]})")}}));
+  Registry registry("127.0.0.1:" + std::to_string(server.port()), {}, observer_);
+  EXPECT_THAT(registry.tags("app"), ElementsAre("1"));
+}
+
 TEST_F(RegistryLists, SaysWhatToDoWhereThereIsNoCatalog) {
   const sdk::Error error = error_of([&] { repositories(by_path({})); });
   EXPECT_EQ(error.status, PIPE_E_NOT_FOUND);
