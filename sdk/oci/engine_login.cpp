@@ -24,7 +24,14 @@ std::string engine_login(const std::string &registry, const std::string &reposit
     login["username"] = found.username;
     login["password"] = found.password;
   }
-  std::string text = encode_base64(login.dump());
+  std::string text;
+  try {
+    text = encode_base64(login.dump());
+  } catch (const nlohmann::json::type_error &) {
+    throw sdk::Error(PIPE_E_INVALID,
+                     "the login for " + registry + " is no UTF-8, which the engine's API speaks",
+                     "log in anew with docker login or podman login");
+  }
   std::ranges::replace(text, '+', '-');
   std::ranges::replace(text, '/', '_');
   return text;

@@ -142,6 +142,20 @@ class Uploads(StepTest):
         self.addCleanup(self.registry.__exit__)
         self.to = f"{self.registry.address}/app:1"
 
+    def test_a_token_that_the_other_host_of_an_upload_asks_for_is_not_fetched(self):
+        def answer(request):
+            return Answer(401, headers={"WWW-Authenticate": f'Bearer realm="{other.url}/token",service="it"'})
+
+        write_login(self.folder / "docker", self.registry.address, ("me", "s3cret"))
+        with Scripted(answer, host="127.0.0.1") as other:
+            self.registry.fault = lambda request: (
+                Answer(202, headers={"Location": other.url + "/upload"}) if request.method == "POST" else None)  # fmt: skip
+            self.failure("push", r"401", image=self.image, to=self.to)
+            self.assertTrue(other.requests)
+            for request in other.requests:
+                self.assertNotIn("/token", request.path)
+                self.assertNotIn("Authorization", request.headers)
+
     def assert_pushes(self):
         self.assertEqual(self.step("push", image=self.image, to=self.to)["digest"], APP.digest)
         self.assertEqual(self.registry.manifests["app"]["1"][1], APP.manifest)

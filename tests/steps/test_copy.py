@@ -7,7 +7,7 @@ import unittest
 
 from artifacts import Artifact, ListingRegistry, RawIndex, cosign_tag, descriptor_of, fallback_tag, raw
 from layouts import write_layout
-from registries import Answer, FakeRegistry, Image, Index, Registry, TokenServer, digest_of
+from registries import Answer, FakeRegistry, Image, Index, Registry, Scripted, TokenServer, digest_of
 from steps import StepTest
 
 APP = Image(sizes=(2000, 30000, 100), seed=61)
@@ -381,6 +381,27 @@ class PlanRunDown(CopyTest):
         self.assertEqual(self.there(), ARM.digest)
 
 
+class Foreign(StepTest):
+    """Layers that only their owner may distribute."""
+
+    def test_are_neither_fetched_nor_sent_and_stay_in_the_manifest(self):
+        image = Image(sizes=(2000, 3000), seed=66)
+        with Scripted() as owner, FakeRegistry() as source, FakeRegistry() as target:
+            layer = image.layers[-1]
+            layer["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+            layer["urls"] = [owner.url + "/layer"]
+            image.manifest = json.dumps({**json.loads(image.manifest), "layers": image.layers}).encode()
+            image.digest = digest_of(image.manifest)
+            del image.blobs[layer["digest"]]
+            source.add(image, "app", "1")
+            names = {"from": f"{source.address}/app:1", "to": f"{target.address}/app:1"}
+            self.assertEqual(self.step("copy", **names)["digest"], image.digest)
+            self.assertEqual(target.manifests["app"]["1"][1], image.manifest)
+            self.assertEqual(set(target.blobs["app"]), set(image.blobs))
+            self.assertEqual(self.step("pull", image=names["from"])["digest"], image.digest)
+            self.assertEqual(owner.requests, [])
+
+
 class Sides(StepTest):
     """What holds for one side does not hold for the other."""
 
@@ -399,6 +420,15 @@ class Sides(StepTest):
             config.write_text(json.dumps(logins))
             self.step("copy", **both, **names)
             self.assertEqual(target.digest("app", "1"), APP.digest)
+
+    def test_nothing_is_mounted_from_what_another_login_may_read(self):
+        with FakeRegistry() as registry:
+            registry.add(APP, "mine", "1")
+            outputs = self.step("copy", **{"from": f"{registry.address}/mine:1", "to": f"{registry.address}/yours:1"},
+                                from_username="me", from_password_file=self.pipe.write("mine", "s3cret\n"),
+                                to_username="you", to_password_file=self.pipe.write("yours", "other\n"))  # fmt: skip
+            self.assertEqual((outputs["mounted"], outputs["moved"]), (0, len(APP.blobs)))
+            self.assertFalse([r for r in registry.requests if "mount" in r.query])
 
     def test_each_can_be_given_its_own_login(self):
         with Registry(tls=True, users={"me": "s3cret"}) as source, Registry(tls=True, users={"you": "other"}) as target:

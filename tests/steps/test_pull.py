@@ -128,6 +128,20 @@ class PlainRegistry(StepTest):
             for platform in ("linux/amd64", "all"):
                 self.failure("pull", r"nested too deeply", image=name, platform=platform)
 
+    def test_works_out_the_digest_where_the_registry_says_none(self):
+        for head in (Answer(200, headers={"Content-Type": APP.media_type}), Answer(405), Answer(400)):
+            with self.subTest(head=head.status), FakeRegistry() as registry:
+                registry.add(APP, "app", "1")
+
+                def silent(request, head=head):
+                    if request.path == "/v2/app/manifests/1":
+                        return head if request.method == "HEAD" else Answer(200, APP.manifest, head.headers)
+
+                registry.fault = silent
+                name = f"{registry.address}/app:1"
+                self.assertEqual(self.step("pull", image=name)["digest"], APP.digest)
+                self.assertEqual(self.step("pull", image=name)["bytes"], 0)
+
     def test_lists_the_platforms_there_are(self):
         self.failure("pull", r"linux/riscv64.*linux/amd64.*linux/arm64",
                      image=f"{self.registry.address}/multi:1", platform="linux/riscv64")  # fmt: skip
@@ -343,6 +357,16 @@ class Tokens(StepTest):
             challenge = {"WWW-Authenticate": f'Bearer realm="{tokens.url}/token",service="s"'}
             registry.fault = lambda request: Answer(401, headers=challenge)
             self.failure("pull", r"wants a login", image=f"{registry.address}/app:1")
+            self.assertEqual((len(registry.requests), len(tokens.requests)), (2, 1))
+
+    def test_does_not_go_round_in_circles_where_a_token_gives_too_little(self):
+        with TokenServer() as tokens, FakeRegistry(token_server=tokens) as registry:
+            def denied(request):
+                if request.headers.get("Authorization", "").startswith("Bearer "):
+                    return Answer(403, '{"errors":[{"code":"DENIED","message":"not for you"}]}')
+
+            registry.fault = denied
+            self.failure("pull", r"not for you", image=f"{registry.address}/app:1")
             self.assertEqual((len(registry.requests), len(tokens.requests)), (2, 1))
 
 

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <pipe/oci/base64.hpp>
+#include <pipe/oci/engine_login.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -178,6 +180,58 @@ TEST(Base64, GoesThereAndBack) {
   EXPECT_EQ(decode_base64("bWU6cHc"), "me:pw");
   EXPECT_EQ(decode_base64("a"), std::nullopt);
   EXPECT_EQ(decode_base64("bW*6"), std::nullopt);
+}
+
+/// The login as a container engine takes it, read back.
+class EngineLogin : public CredentialsTest {
+ protected:
+  std::string text(const std::string &registry) { return engine_login(registry, "app", {}, observer); }
+  std::string read_back(std::string text) {
+    std::ranges::replace(text, '-', '+');
+    std::ranges::replace(text, '_', '/');
+    return decode_base64(text).value_or("no base64");
+  }
+};
+
+TEST_F(EngineLogin, IsWrittenInTheAlphabetOfUrlsAndPadded) {
+  int with_it = 0;
+  for (const std::string user : {"m", "me", "mee"}) {  // the password begins at another bit each time
+    write("home/.docker/config.json", auths("localhost:5000", user + ":~~~~????"));
+    const std::string login = text("localhost:5000");
+    EXPECT_EQ(login.find_first_of("+/"), std::string::npos) << login;
+    EXPECT_EQ(login.size() % 4, 0U) << login;
+    with_it += login.find_first_of("-_") != std::string::npos ? 1 : 0;
+    EXPECT_EQ(read_back(login),
+              R"({"password":"~~~~????","serveraddress":"localhost:5000","username":")" + user + R"("})");
+  }
+  EXPECT_GT(with_it, 0);
+}
+
+TEST_F(EngineLogin, NamesDockerHubAsDockerDoes) {
+  write("home/.docker/config.json", auths("https://index.docker.io/v1/", "hub:pw"));
+  EXPECT_EQ(read_back(text("docker.io")),
+            R"({"password":"pw","serveraddress":"https://index.docker.io/v1/","username":"hub"})");
+}
+
+TEST_F(EngineLogin, GivesAnIdentityTokenInPlaceOfAPassword) {
+  write("home/.docker/config.json",
+        R"({"auths":{"r.lan":{"auth":")" + encode_base64("00000000-0000:") + R"(","identitytoken":"it"}}})");
+  EXPECT_EQ(read_back(text("r.lan")), R"({"identitytoken":"it","serveraddress":"r.lan"})");
+}
+
+TEST_F(EngineLogin, IsAnEmptyObjectWithoutALogin) {
+  EXPECT_EQ(text("localhost:5000"), "e30=");
+}
+
+TEST_F(EngineLogin, RefusesWhatCannotBeSaidInJson) {
+  write("home/.docker/config.json", auths("localhost:5000", "me:\xff"));
+  try {
+    text("localhost:5000");
+    FAIL();
+  } catch (const sdk::Error &error) {
+    EXPECT_EQ(error.status, PIPE_E_INVALID);
+    EXPECT_EQ(error.message, "the login for localhost:5000 is no UTF-8, which the engine's API speaks");
+  }
 }
 
 }  // namespace

@@ -115,6 +115,18 @@ TEST_F(RegistryLists, AsksForATokenThatMaySeeTheCatalog) {
   EXPECT_TRUE(asked);
 }
 
+TEST_F(RegistryLists, DoesNotFollowAListForEver) {
+  int requests = 0;
+  const sdk::Error error = error_of([&] {
+    repositories([&](const Seen &) {
+      ++requests;
+      return answer("200 OK", "Link: </v2/_catalog?last=a>; rel=\"next\"\r\n", R"({"repositories":["a"]})");
+    });
+  });
+  EXPECT_THAT(error.message, HasSubstr("more than 1000 pages"));
+  EXPECT_EQ(requests, 1000);
+}
+
 TEST_F(RegistryLists, DoesNotFollowAListToAnotherHost) {
   const sdk::Error error = error_of([&] {
     repositories(by_path({{"/v2/_catalog?n=1000",

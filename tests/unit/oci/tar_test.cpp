@@ -163,22 +163,28 @@ TEST_F(TarTest, RefusesWhatIsNoTar) {
   EXPECT_THAT(error_of([&] { list(damaged); }).message, HasSubstr("checksum"));
 }
 
+/// What tells more of the entry that follows.
+std::string pax_member(const std::string &records) {
+  std::string header = tar_header({.path = "x", .size = records.size()});
+  header[156] = 'x';
+  unsigned int sum = 0;
+  for (std::size_t i = 0; i < header.size(); ++i)
+    sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(header[i]);
+  char text[8];
+  std::snprintf(text, sizeof text, "%06o", sum);
+  header.replace(148, 7, std::string(text) + '\0');
+  return header + records + std::string(tar_padding(records.size()), '\0');
+}
+
 TEST_F(TarTest, BelievesNoAbsurdSize) {
-  const std::string pax = "28 size=9999999999999999999\n";
-  const std::string bytes =
-      [&] {
-        std::string header = tar_header({.path = "x", .size = pax.size()});
-        header[156] = 'x';
-        unsigned int sum = 0;
-        for (std::size_t i = 0; i < header.size(); ++i)
-          sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(header[i]);
-        char text[8];
-        std::snprintf(text, sizeof text, "%06o", sum);
-        header.replace(148, 7, std::string(text) + '\0');
-        return header + pax + std::string(tar_padding(pax.size()), '\0');
-      }() +
-      member({.path = "file"}) + end_;
+  const std::string bytes = pax_member("28 size=9999999999999999999\n") + member({.path = "file"}) + end_;
   EXPECT_EQ(error_of([&] { list(bytes); }).status, PIPE_E_MISMATCH);
+}
+
+TEST_F(TarTest, KeepsNoHeaderOfAnySize) {
+  const std::string bytes =
+      pax_member("2097159 path=" + std::string(2097145, 'a') + "\n") + member({.path = "file"}) + end_;
+  EXPECT_THAT(error_of([&] { list(bytes); }).message, HasSubstr("a header of an entry is too large"));
 }
 
 }  // namespace
