@@ -64,8 +64,11 @@ class CarefulRegistry(FakeRegistry):
             return Answer(204, headers={"Range": f"0-{len(kept) - 1}", "Location": request.path + "?_state=later"})
         if request.method == "PATCH":
             first = int(request.headers["Content-Range"].split("-")[0])
-            if first != len(kept):
+            # The last answer says where what follows is to go.
+            if first != len(kept) or request.query.get("_state") != "later":
                 return Answer(416, headers={"Range": f"0-{len(kept) - 1}"})
+        if request.method == "PUT" and kept and request.query.get("_state") != "last":
+            return Answer(404)
         self.sessions[session] = kept + request.body
         if request.method == "PATCH":
             return Answer(202, headers={"Location": request.path + "?_state=last"})
